@@ -1,0 +1,44 @@
+"""Tables of the top floor: accounts and the keys they hold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from grid.core.database import Base
+from grid.models import identity_column
+
+
+class AccountRow(Base):
+    """Somebody who may sign in; `staff_id` ties the account to a person with posts."""
+
+    __tablename__ = "account"
+
+    id: Mapped[int] = identity_column()
+    username: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    password_hash: Mapped[str] = mapped_column(Text)
+    failed_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    locked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class AccessKey(Base):
+    """A session of a page or a token of a program; only the hash of the secret is kept."""
+
+    __tablename__ = "access_key"
+    __table_args__ = (
+        CheckConstraint("kind in ('session', 'token')", name="kind"),
+        Index("ix_access_key_expires_at", "expires_at"),
+    )
+
+    secret_hash: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text)
+    csrf: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

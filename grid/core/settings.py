@@ -1,0 +1,81 @@
+"""Settings in small groups, read once at start from the environment and passed down.
+
+`.env.example` explains each in a sentence; a test fails when one is missing there.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class DatabaseSettings(BaseSettings):
+    """Where the data lives: the private cluster in `home`, or the server of `database_url`."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    home: Path = PROJECT_ROOT / ".gridward"
+    database_url: str | None = None
+    postgres_bin: Path | None = None
+    pool_size: int = Field(default=10, ge=1, le=200)
+    statement_timeout_ms: int = Field(default=60_000, ge=0)
+
+    @cached_property
+    def home_folder(self) -> Path:
+        """`home` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+
+class TownSettings(BaseSettings):
+    """What the town keeps by: zone, office hours, how far a report may lie from a street."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    time_zone: str = "Asia/Shanghai"
+    country: str = "CN"
+    office_hours: str = "08:00-12:00,14:00-18:00"
+    reach_m: float = Field(default=250.0, gt=0)
+    neighbour_m: float = Field(default=20.0, ge=0)
+    disagreement_m: float = Field(default=200.0, gt=0)
+    place_confidence: float = Field(default=0.5, ge=0, le=1)
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The town's time zone."""
+        return ZoneInfo(self.time_zone)
+
+
+class WebSettings(BaseSettings):
+    """The web side: sign-in, uploads, base map."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    session_hours: int = Field(default=12, ge=1)
+    token_hours: int = Field(default=12, ge=1)
+    upload_limit_mb: int = Field(default=20, ge=1)
+    secure_cookies: bool = False
+    default_language: Literal["zh", "en"] = "zh"
+    base_map_url: str | None = None
+    base_map_datum: Literal["wgs84", "gcj02", "bd09"] = "wgs84"
+    base_map_attribution: str = ""
+
+
+class Settings:
+    """All groups, made once."""
+
+    def __init__(
+        self,
+        database: DatabaseSettings | None = None,
+        town: TownSettings | None = None,
+        web: WebSettings | None = None,
+    ) -> None:
+        self.database = database or DatabaseSettings()
+        self.town = town or TownSettings()
+        self.web = web or WebSettings()

@@ -1,0 +1,342 @@
+"""Tables of the ground floor: the town, its streets and segments, grids, people and places.
+
+Geometry is EPSG:4326 lon/lat. Columns ending in `_plane` hold the same geometry in the town's plane
+(`town.plane_epsg`, metres, x east, y north): nearest-segment search runs on them, so that SQL and
+numpy measure with the same doubles. Their SRID is 0 because each town has its own plane.
+
+What holds for a time has a `valid` range; PostgreSQL refuses two holders of one thing at one moment
+by exclusion constraints.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from geoalchemy2 import Geometry, WKBElement
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.orm import Mapped, mapped_column
+
+from grid.core.database import Base
+
+POSTS = ("officer", "cleaner", "gardener", "maintainer")
+HOLDINGS = (*POSTS, "leader")
+# A plane is the town's own: PostGIS calls a geometry without a reference system SRID 0, GeoAlchemy2 -1.
+NO_SRID = -1
+SIDES = ("left", "right")
+# The lower, the more important: decides between segments at equal distance (see grid/locate.py).
+CLASS_RANK = {
+    "trunk": 0,
+    "primary": 1,
+    "secondary": 2,
+    "tertiary": 3,
+    "residential": 4,
+    "service": 5,
+    "pedestrian": 6,
+    "path": 7,
+}
+
+
+def identity_column() -> Mapped[int]:
+    """A generated bigint primary key."""
+    return mapped_column(BigInteger, Identity(), primary_key=True)
+
+
+def geometry_column_type(kind: str, srid: int = 4326) -> Geometry:
+    """A geometry type without the automatic index: indexes are named where the table is."""
+    return Geometry(kind, srid=srid, spatial_index=False)
+
+
+class Town(Base):
+    """The one row that says which town this is."""
+
+    __tablename__ = "town"
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str | None] = mapped_column(Text)
+    plane_epsg: Mapped[int] = mapped_column(Integer)
+    boundary: Mapped[WKBElement | None] = mapped_column(geometry_column_type("MULTIPOLYGON"))
+    # Raised by every change of streets, grids, people or places: caches compare it, so none goes stale.
+    ground_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+
+
+class Street(Base):
+    """A named street; its segments carry the geometry."""
+
+    __tablename__ = "street"
+
+    id: Mapped[int] = identity_column()
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    names: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'"))
+
+
+class Crossing(Base):
+    """A place where streets really meet, or where one ends."""
+
+    __tablename__ = "crossing"
+    __table_args__ = (Index("ix_crossing_point", "point", postgresql_using="gist"),)
+
+    id: Mapped[int] = identity_column()
+    source_key: Mapped[str] = mapped_column(Text, unique=True)
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+    point_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT", NO_SRID))
+
+
+class Segment(Base):
+    """A stretch of one street between two crossings."""
+
+    __tablename__ = "segment"
+    __table_args__ = (
+        Index("ix_segment_line", "line", postgresql_using="gist"),
+        Index(
+            "ix_segment_line_plane",
+            "line_plane",
+            postgresql_using="gist",
+            postgresql_where=text("gone_at is null"),
+        ),
+    )
+
+    id: Mapped[int] = identity_column()
+    source_key: Mapped[str] = mapped_column(Text, index=True)
+    street_id: Mapped[int | None] = mapped_column(ForeignKey("street.id"), index=True)
+    class_: Mapped[str] = mapped_column("class", Text)
+    rank: Mapped[int] = mapped_column(SmallInteger)
+    form: Mapped[str] = mapped_column(Text, server_default="single")
+    oneway: Mapped[str] = mapped_column(Text, server_default="no")
+    level: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    from_crossing_id: Mapped[int] = mapped_column(ForeignKey("crossing.id"), index=True)
+    to_crossing_id: Mapped[int] = mapped_column(ForeignKey("crossing.id"), index=True)
+    length_m: Mapped[float] = mapped_column(Float)
+    left_from: Mapped[int | None] = mapped_column(Integer)
+    left_to: Mapped[int | None] = mapped_column(Integer)
+    right_from: Mapped[int | None] = mapped_column(Integer)
+    right_to: Mapped[int | None] = mapped_column(Integer)
+    line: Mapped[WKBElement] = mapped_column(geometry_column_type("LINESTRING"))
+    line_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("LINESTRING", NO_SRID))
+    since_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    gone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Boundary(Base):
+    """An administrative area: town, township or community."""
+
+    __tablename__ = "boundary"
+    __table_args__ = (
+        UniqueConstraint("level", "name"),
+        CheckConstraint("level in ('town', 'township', 'community')", name="level"),
+        Index("ix_boundary_area", "area", postgresql_using="gist"),
+    )
+
+    id: Mapped[int] = identity_column()
+    level: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    names: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'"))
+    code: Mapped[str | None] = mapped_column(Text)
+    area: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON"))
+
+
+class Place(Base):
+    """A named place of interest."""
+
+    __tablename__ = "place"
+    __table_args__ = (Index("ix_place_point", "point", postgresql_using="gist"),)
+
+    id: Mapped[int] = identity_column()
+    source_key: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text, index=True)
+    names: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'"))
+    kind: Mapped[str] = mapped_column(Text)
+    address: Mapped[str | None] = mapped_column(Text)
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+    area: Mapped[WKBElement | None] = mapped_column(geometry_column_type("MULTIPOLYGON"))
+
+
+class DoorPlate(Base):
+    """A number plate at a building or entrance, tied to the segment of its street."""
+
+    __tablename__ = "door_plate"
+    __table_args__ = (Index("ix_door_plate_point", "point", postgresql_using="gist"),)
+
+    id: Mapped[int] = identity_column()
+    source_key: Mapped[str] = mapped_column(Text, unique=True)
+    street_id: Mapped[int | None] = mapped_column(ForeignKey("street.id"), index=True)
+    street_name: Mapped[str] = mapped_column(Text)
+    house_number: Mapped[str] = mapped_column(Text)
+    community: Mapped[str | None] = mapped_column(Text)
+    segment_id: Mapped[int | None] = mapped_column(ForeignKey("segment.id"), index=True)
+    side: Mapped[str | None] = mapped_column(Text)
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+
+
+class StreetMark(Base):
+    """A kilometre post or a numbered facility (lamp pole, cover, bus stop) on a street."""
+
+    __tablename__ = "street_mark"
+    __table_args__ = (
+        CheckConstraint("kind in ('km_post', 'facility')", name="kind"),
+        UniqueConstraint("kind", "street_name", "code"),
+    )
+
+    id: Mapped[int] = identity_column()
+    kind: Mapped[str] = mapped_column(Text)
+    street_name: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(Text)
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+
+
+class Unit(Base):
+    """A body or contractor whose people work in the grids."""
+
+    __tablename__ = "unit"
+
+    id: Mapped[int] = identity_column()
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    kind: Mapped[str] = mapped_column(Text, server_default="own")
+
+
+class Staff(Base):
+    """A person of the bureau or a contractor."""
+
+    __tablename__ = "staff"
+    __table_args__ = (
+        Index(
+            "uq_staff_one_head_per_unit",
+            "unit_id",
+            unique=True,
+            postgresql_where=text("heads_unit and left_at is null"),
+        ),
+    )
+
+    id: Mapped[int] = identity_column()
+    staff_no: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text, index=True)
+    post: Mapped[str] = mapped_column(Text)
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
+    phone: Mapped[str | None] = mapped_column(Text)
+    heads_unit: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    left_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Grid(Base):
+    """A responsibility grid; what it holds is in `grid_segment`, who serves it in `post_holding`."""
+
+    __tablename__ = "grid"
+    __table_args__ = (
+        ExcludeConstraint(
+            ("code", "="), ("valid", "&&"), name="ex_grid_one_code_at_a_time", using="gist"
+        ),
+    )
+
+    id: Mapped[int] = identity_column()
+    code: Mapped[str] = mapped_column(Text, index=True)
+    name: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str | None] = mapped_column(Text)
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+
+
+class GridSegment(Base):
+    """Which grid holds which side of which segment, from when to when."""
+
+    __tablename__ = "grid_segment"
+    __table_args__ = (
+        CheckConstraint("side in ('left', 'right')", name="side"),
+        ExcludeConstraint(
+            ("segment_id", "="),
+            ("side", "="),
+            ("valid", "&&"),
+            name="ex_grid_segment_one_grid_at_a_time",
+            using="gist",
+        ),
+        Index("ix_grid_segment_segment_id", "segment_id"),
+        Index("ix_grid_segment_grid_id", "grid_id"),
+    )
+
+    id: Mapped[int] = identity_column()
+    segment_id: Mapped[int] = mapped_column(ForeignKey("segment.id"))
+    side: Mapped[str] = mapped_column(Text)
+    grid_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+
+
+class PostHolding(Base):
+    """Who holds a post of a grid (or of one segment, which goes before) from when to when."""
+
+    __tablename__ = "post_holding"
+    __table_args__ = (
+        CheckConstraint(
+            "post in ('officer', 'cleaner', 'gardener', 'maintainer', 'leader')", name="post"
+        ),
+        CheckConstraint("(grid_id is null) <> (segment_id is null)", name="one_place"),
+        ExcludeConstraint(
+            ("grid_id", "="),
+            ("post", "="),
+            ("valid", "&&"),
+            name="ex_post_holding_one_holder_of_grid",
+            using="gist",
+            where=text("grid_id is not null"),
+        ),
+        ExcludeConstraint(
+            ("segment_id", "="),
+            ("post", "="),
+            ("valid", "&&"),
+            name="ex_post_holding_one_holder_of_segment",
+            using="gist",
+            where=text("segment_id is not null"),
+        ),
+        Index("ix_post_holding_staff_id", "staff_id"),
+    )
+
+    id: Mapped[int] = identity_column()
+    grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
+    segment_id: Mapped[int | None] = mapped_column(ForeignKey("segment.id"))
+    post: Mapped[str] = mapped_column(Text)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+
+
+class Absence(Base):
+    """A leave of one person, with the substitute who stands in for all posts held."""
+
+    __tablename__ = "absence"
+    __table_args__ = (
+        ExcludeConstraint(
+            ("staff_id", "="), ("valid", "&&"), name="ex_absence_one_at_a_time", using="gist"
+        ),
+    )
+
+    id: Mapped[int] = identity_column()
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    substitute_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    reason: Mapped[str | None] = mapped_column(Text)
+
+
+class Division(Base):
+    """One proposal or applied division, with its figures; the segments' grids are in `plan`."""
+
+    __tablename__ = "division"
+
+    id: Mapped[int] = identity_column()
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    in_force_from: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    figures: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    applied: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    plan: Mapped[dict[str, Any]] = mapped_column(JSONB)

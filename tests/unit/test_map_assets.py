@@ -11,6 +11,7 @@ import folium.plugins
 import pytest
 
 from maps.assets import VENDOR_URL, VENDORED, local_url, use_local_assets
+from maps.page import render, town_map
 
 STATIC = Path(__file__).resolve().parents[2] / "api" / "static"
 VENDOR = STATIC / "vendor"
@@ -77,6 +78,19 @@ def test_a_map_with_the_plugin_loads_only_local_files_that_exist(plugin: object)
         assert url.startswith(VENDOR_URL + "/"), url
         assert (VENDOR / url.removeprefix(VENDOR_URL + "/")).is_file(), url
     assert len(loaded) == len(set(loaded)), "a file is loaded twice"
+
+
+def test_the_pages_own_map_loads_leaflet_and_its_cluster_and_nothing_else() -> None:
+    header = render(town_map(clustered=True), nonce="n0").header
+    loaded = re.findall(r"(?:src|href)=\"([^\"]+)\"", header)
+    assert [url.removeprefix(VENDOR_URL + "/").split("/")[0] for url in loaded] == [
+        "leaflet",
+        "leaflet",
+        "leaflet.markercluster",
+        "leaflet.markercluster",
+        "leaflet.markercluster",
+    ]
+    assert all((VENDOR / url.removeprefix(VENDOR_URL + "/")).is_file() for url in loaded)
 
 
 def test_a_file_that_is_not_vendored_never_leaves_the_host() -> None:

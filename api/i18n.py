@@ -1,0 +1,94 @@
+"""Sentences for people, Chinese and English, from Babel catalogues with stable dotted ids.
+
+A message id is a key ("console.title") or the code of a trouble ("import.field_missing"); its text may hold named
+places such as {street}. The catalogues are read once, at start; nothing is compiled to disk.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from babel.messages.pofile import read_po
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+HTML_LANG: Mapping[Language, str] = {"zh": "zh-CN", "en": "en"}
+LOCALES = Path(__file__).parent / "locales"
+
+
+class _Forgiving(string.Formatter):
+    """Fills named places; one without a value is left as it stands, so a sentence never becomes an error."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        if isinstance(key, int):
+            return "{" + str(key) + "}"
+        return kwargs.get(key, "{" + key + "}")
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        try:
+            return str(super().format_field(value, format_spec))
+        except (ValueError, TypeError):
+            return str(value)
+
+
+_FORMATTER = _Forgiving()
+
+
+@cache
+def catalogue(language: Language) -> Mapping[str, str]:
+    """Every message of a language: id → text with named places."""
+    with (LOCALES / language / "messages.po").open("rb") as file:
+        entries = read_po(file, locale=language, abort_invalid=True)
+    return {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string}
+
+
+def translate(language: Language, key: str, /, **values: object) -> str:
+    """The text of `key` with its places filled; the key itself when it is not in the catalogue."""
+    text = catalogue(language).get(key)
+    return key if text is None else _FORMATTER.vformat(text, (), values)
+
+
+def has(key: str) -> bool:
+    """Whether every language has a text for `key`."""
+    return all(key in catalogue(language) for language in LANGUAGES)
+
+
+def messages_under(language: Language, *prefixes: str) -> dict[str, str]:
+    """The messages whose id begins with one of `prefixes`, unfilled: what a page gives to its scripts."""
+    return {key: text for key, text in catalogue(language).items() if key.startswith(prefixes)}
+
+
+def choose_language(
+    asked: str | None, kept: str | None, accepted: str | None, default: Language = "zh"
+) -> Language:
+    """The reader's language: asked for in the address, else kept in the cookie, else the browser's first.
+
+    `accepted` is the Accept-Language header as sent. Unknown languages fall through to `default`.
+    """
+    for wish in (asked, kept):
+        known = _known(wish)
+        if known:
+            return known
+    wishes = [_weighed(part) for part in (accepted or "").split(",") if part.strip()]
+    for _, tag in sorted(wishes, key=lambda wish: -wish[0]):
+        known = _known(tag)
+        if known:
+            return known
+    return default
+
+
+def _known(tag: str | None) -> Language | None:
+    main = (tag or "").strip().lower().split("-")[0]
+    return next((language for language in LANGUAGES if language == main), None)
+
+
+def _weighed(part: str) -> tuple[float, str]:
+    tag, _, weight = part.partition(";q=")
+    try:
+        return float(weight) if weight else 1.0, tag
+    except ValueError:
+        return 0.0, tag

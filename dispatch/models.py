@@ -21,13 +21,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     SmallInteger,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, Range
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from grid.core.database import Base
@@ -66,17 +65,25 @@ class FilingCondition(Base):
             name="limit_unit",
         ),
         CheckConstraint("limit_value > 0", name="limit_value"),
+        ExcludeConstraint(
+            ("code", "="),
+            ("valid", "&&"),
+            name="ex_filing_condition_one_limit_at_a_time",
+            using="gist",
+        ),
         Index("ix_filing_condition_category_code", "category_code"),
     )
 
     id: Mapped[int] = identity_column()
     category_code: Mapped[str] = mapped_column(ForeignKey("category.code"))
-    key: Mapped[str] = mapped_column(Text)
+    code: Mapped[str] = mapped_column(Text)
+    number: Mapped[int] = mapped_column(SmallInteger)
     name_zh: Mapped[str] = mapped_column(Text)
     name_en: Mapped[str] = mapped_column(Text)
+    closing_zh: Mapped[str] = mapped_column(Text)
+    closing_en: Mapped[str] = mapped_column(Text)
     limit_value: Mapped[float] = mapped_column(Float)
     limit_unit: Mapped[str] = mapped_column(Text)
-    leading: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
 
 
@@ -215,8 +222,8 @@ class History(Base):
     to_status: Mapped[str] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    hash: Mapped[bytes] = mapped_column(LargeBinary)
+    previous_hash: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(Text)
 
 
 class Evidence(Base):

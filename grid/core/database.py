@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
@@ -48,6 +49,8 @@ def make_engine(settings: DatabaseSettings, **options: Any) -> Engine:
         max_overflow=settings.pool_size,
         pool_pre_ping=False,
         pool_recycle=1800,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
         connect_args={
             "options": f"-csearch_path={SEARCH_PATH} -cstatement_timeout={timeout} -ctimezone=UTC",
             "connect_timeout": 10,

@@ -45,6 +45,7 @@ class TownSettings(BaseSettings):
     neighbour_m: float = Field(default=20.0, ge=0)
     disagreement_m: float = Field(default=200.0, gt=0)
     place_confidence: float = Field(default=0.5, ge=0, le=1)
+    street_share: float = Field(default=0.6, gt=0, le=1)
 
     @cached_property
     def zone(self) -> ZoneInfo:

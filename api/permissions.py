@@ -1,0 +1,30 @@
+"""Who may do what: the one table, checked on the server for every route."""
+
+from __future__ import annotations
+
+POST_ROLES = frozenset({"officer", "cleaner", "gardener", "maintainer"})
+DESK_ROLES = frozenset({"operator", "watch_chief", "dispatcher", "administrator"})
+READING_ROLES = frozenset({"unit_head", "leader", "evaluator", "analyst"})
+ROLES = (
+    *("administrator", "operator", "watch_chief", "dispatcher", "collector"),
+    *("officer", "cleaner", "gardener", "maintainer"),
+    *("unit_head", "leader", "evaluator", "analyst"),
+)
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    # Reading every incident; crews and collectors see only what is theirs.
+    "read_all_incidents": DESK_ROLES | READING_ROLES,
+    "report": frozenset(ROLES),
+    "fix_place": DESK_ROLES,
+    "move": DESK_ROLES | POST_ROLES | {"collector", "leader"},
+    "see_reporter": DESK_ROLES,
+    "see_people": DESK_ROLES | READING_ROLES | POST_ROLES | {"collector"},
+    "export": DESK_ROLES | READING_ROLES,
+    "console": DESK_ROLES | READING_ROLES,
+    "field": POST_ROLES | {"collector"},
+}
+
+
+def may(role: str, permission: str) -> bool:
+    """Whether a role has a permission; an unknown permission is a mistake of ours."""
+    return role in PERMISSIONS[permission]

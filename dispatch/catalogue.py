@@ -1,0 +1,192 @@
+"""Categories, limits, channels and the working calendar as plain values, read once a ground version."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dispatch import models
+from dispatch.calendars import CalendarDay, calendar_of
+from dispatch.worktime import Limit, WorkCalendar
+from grid.core.errors import BadInput
+from grid.core.settings import TownSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryFacts:
+    """What routing needs of a category."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    class_zh: str
+    class_en: str
+    kind: str
+    post: str
+    support_posts: tuple[str, ...]
+    urgency: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFacts:
+    """A filing condition with its limit and its period."""
+
+    id: int
+    code: str
+    number: int
+    name_zh: str
+    name_en: str
+    limit: Limit
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether the condition is in force at a moment."""
+        started = self.valid_from is None or self.valid_from <= at
+        return started and (self.valid_to is None or at < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """A channel: default datum, and whether its reports go straight to the crew."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    datum: str
+    trusted: bool
+    open_to_all: bool
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The bureau's rules as they stand."""
+
+    categories: Mapping[str, CategoryFacts]
+    by_alias: Mapping[str, str]
+    conditions: Mapping[str, tuple[ConditionFacts, ...]]
+    channels: Mapping[str, ChannelFacts]
+    calendar: WorkCalendar
+
+    def category(self, written: str | None) -> CategoryFacts | None:
+        """The category of a code, an older code or an exact name; BadInput `category.unknown`."""
+        if not written or not written.strip():
+            return None
+        key = written.strip()
+        code = key if key in self.categories else self.by_alias.get(key.casefold())
+        if code is None:
+            raise BadInput("category.unknown", field="category", category=key)
+        return self.categories[code]
+
+    def leading_condition(self, code: str, at: datetime) -> ConditionFacts | None:
+        """The first condition of a category in force at a moment."""
+        return next((c for c in self.conditions.get(code, ()) if c.holds(at)), None)
+
+    def channel(self, code: str) -> ChannelFacts:
+        """The channel of a code; BadInput `channel.unknown`."""
+        found = self.channels.get(code)
+        if found is None:
+            known = ", ".join(sorted(self.channels))
+            raise BadInput("channel.unknown", field="channel", channel=code, known=known)
+        return found
+
+
+class CatalogueBook:
+    """Keeps the newest catalogue of one database; read anew when the ground version rises."""
+
+    def __init__(self, settings: TownSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._kept: tuple[int, Catalogue] | None = None
+
+    def read(self, session: Session, version: int) -> Catalogue:
+        """The catalogue at this version of the ground."""
+        kept = self._kept
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        with self._lock:
+            catalogue = read_catalogue(session, self._settings)
+            self._kept = (version, catalogue)
+            return catalogue
+
+
+def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
+    """Reads the tables into plain values."""
+    categories: dict[str, CategoryFacts] = {}
+    by_alias: dict[str, str] = {}
+    for row in session.scalars(select(models.Category).order_by(models.Category.code)):
+        categories[row.code] = CategoryFacts(
+            code=row.code,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            class_zh=row.class_zh,
+            class_en=row.class_en,
+            kind=row.kind,
+            post=row.post,
+            support_posts=tuple(row.support_posts),
+            urgency=row.urgency,
+        )
+        for alias in (*row.aliases, row.name_zh, row.name_en):
+            by_alias.setdefault(alias.casefold(), row.code)
+    conditions: dict[str, list[ConditionFacts]] = {}
+    for condition in session.scalars(
+        select(models.FilingCondition).order_by(models.FilingCondition.number)
+    ):
+        conditions.setdefault(condition.category_code, []).append(
+            ConditionFacts(
+                id=condition.id,
+                code=condition.code,
+                number=condition.number,
+                name_zh=condition.name_zh,
+                name_en=condition.name_en,
+                limit=Limit.of(condition.limit_value, condition.limit_unit),
+                valid_from=condition.valid.lower,
+                valid_to=condition.valid.upper,
+            )
+        )
+    channels = {
+        row.code: ChannelFacts(
+            row.code, row.name_zh, row.name_en, row.datum, row.trusted, row.open_to_all
+        )
+        for row in session.scalars(select(models.Channel))
+    }
+    return Catalogue(
+        categories=categories,
+        by_alias=by_alias,
+        conditions={code: tuple(items) for code, items in conditions.items()},
+        channels=channels,
+        calendar=_calendar(session, settings),
+    )
+
+
+def _calendar(session: Session, settings: TownSettings) -> WorkCalendar:
+    official = {row.year for row in session.scalars(select(models.CalendarYear)) if row.official}
+    days = [
+        CalendarDay(row.day, row.is_workday, row.name_zh, row.name_en, row.day.year in official)
+        for row in session.scalars(select(models.CalendarDay).order_by(models.CalendarDay.day))
+    ]
+    zone = ZoneInfo(settings.time_zone)
+    return calendar_of(days, zone, official, office_hours_of(settings.office_hours))
+
+
+def office_hours_of(written: str) -> tuple[tuple[int, int], ...]:
+    """`08:00-12:00,14:00-18:00` as minutes after midnight; BadInput `settings.office_hours`."""
+    spans: list[tuple[int, int]] = []
+    try:
+        for part in written.split(","):
+            start, end = (
+                int(hours) * 60 + int(minutes)
+                for hours, minutes in (edge.split(":") for edge in part.strip().split("-"))
+            )
+            spans.append((start, end))
+    except ValueError as error:
+        raise BadInput(
+            "settings.office_hours", field="GRIDWARD_OFFICE_HOURS", text=written
+        ) from error
+    return tuple(spans)

@@ -1,0 +1,224 @@
+"""The only writer of incidents, tasks and history: every change is a line of the record.
+
+Nothing here commits. Each writing call leaves, in the caller's transaction, the changed rows, the
+history lines chained by hash, and one live event that PostgreSQL announces at commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import RowMapping, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from dispatch.chain import GENESIS, line_hash
+from dispatch.models import (
+    INCIDENT_NUMBERS,
+    History,
+    Incident,
+    LiveEvent,
+    Notice,
+    Reporter,
+    Task,
+)
+from grid.core.errors import Conflict, NotFound
+
+LIVE_CHANNEL = "gridward_live"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One history line to be written."""
+
+    move: str
+    from_status: str | None
+    to_status: str
+    note: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def new_number(session: Session, reported_at: datetime, zone: ZoneInfo) -> str:
+    """The next incident number: local date and a serial that never comes back."""
+    serial = session.scalar(select(func.nextval(INCIDENT_NUMBERS)))
+    return f"{reported_at.astimezone(zone):%Y%m%d}-{serial:06d}"
+
+
+def add_incident(session: Session, values: dict[str, Any]) -> int | None:
+    """Inserts an incident; None when its idempotency key or external id is already there."""
+    statement = upsert(Incident).values(values).on_conflict_do_nothing().returning(Incident.id)
+    return session.scalar(statement)
+
+
+def twin_of(
+    session: Session, idempotency_key: str | None, channel_code: str, external_id: str | None
+) -> Incident | None:
+    """The incident that came with the same key, or the same external id on the same channel."""
+    if idempotency_key is not None:
+        found = session.scalar(select(Incident).where(Incident.idempotency_key == idempotency_key))
+        if found is not None:
+            return found
+    if external_id is None:
+        return None
+    return session.scalar(
+        select(Incident).where(
+            Incident.channel_code == channel_code, Incident.external_id == external_id
+        )
+    )
+
+
+def add_reporter(session: Session, incident_id: int, name: str | None, phone: str | None) -> None:
+    """Keeps who reported; nothing is written for an anonymous report."""
+    if name or phone:
+        session.execute(insert(Reporter).values(incident_id=incident_id, name=name, phone=phone))
+
+
+def add_task(session: Session, values: dict[str, Any]) -> int:
+    """Gives a part of an incident to a post and a person; returns the task's id."""
+    task_id = session.scalar(insert(Task).values(values).returning(Task.id))
+    if task_id is None:
+        raise RuntimeError("the database returned no id for a task")
+    return int(task_id)
+
+
+def add_notice(
+    session: Session,
+    incident_id: int,
+    staff_id: int,
+    kind: str,
+    detail: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Leaves a notice for a person in the same transaction as its cause."""
+    session.execute(
+        insert(Notice).values(
+            incident_id=incident_id, staff_id=staff_id, kind=kind, detail=detail, made_at=now
+        )
+    )
+
+
+def write_history(
+    session: Session,
+    incident_id: int,
+    number: str,
+    lines: Sequence[Line],
+    actor: str,
+    at: datetime,
+    *,
+    first: bool = False,
+) -> None:
+    """Appends lines to an incident's record, each chained to the one before by its hash."""
+    seq, previous = 0, GENESIS
+    if not first:
+        last = session.execute(
+            select(History.seq, History.hash)
+            .where(History.incident_id == incident_id)
+            .order_by(History.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        if last is not None:
+            seq, previous = last
+    rows: list[dict[str, Any]] = []
+    for line in lines:
+        seq += 1
+        row = {
+            "incident_id": incident_id,
+            "seq": seq,
+            "at": at,
+            "actor": actor,
+            "move": line.move,
+            "from_status": line.from_status,
+            "to_status": line.to_status,
+            "note": line.note,
+            "detail": line.detail,
+        }
+        row_hash = line_hash(previous, seq, chained_fields(number, row))
+        rows.append({**row, "previous_hash": previous, "hash": row_hash})
+        previous = row_hash
+    session.execute(insert(History), rows)
+
+
+def chained_fields(number: str, row: dict[str, Any] | RowMapping) -> dict[str, object]:
+    """The fields of a history line that its hash covers."""
+    names = ("at", "actor", "move", "from_status", "to_status", "note", "detail")
+    return {"number": number, **{name: row[name] for name in names}}
+
+
+def announce(session: Session, incident_id: int, detail: dict[str, Any], now: datetime) -> None:
+    """Leaves a live event; consoles hear of it when the transaction is committed."""
+    event_id = session.scalar(
+        insert(LiveEvent)
+        .values(at=now, incident_id=incident_id, detail=detail)
+        .returning(LiveEvent.id)
+    )
+    session.execute(select(func.pg_notify(LIVE_CHANNEL, str(event_id))))
+
+
+def lock_incident(session: Session, number: str, version: int | None) -> Incident:
+    """The incident, locked for this transaction.
+
+    Raises NotFound `incident.unknown`; Conflict `incident.changed` when `version` is not the present one.
+    """
+    row = session.scalar(
+        select(Incident)
+        .where(Incident.number == number)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise NotFound("incident.unknown", field="number", number=number)
+    if version is not None and version != row.version:
+        raise Conflict("incident.changed", number=number, status=row.status, version=row.version)
+    return row
+
+
+def change_incident(session: Session, incident: Incident, values: dict[str, Any]) -> None:
+    """Writes new values and raises the version."""
+    session.execute(
+        update(Incident)
+        .where(Incident.id == incident.id)
+        .values(**values, version=incident.version + 1)
+    )
+    session.refresh(incident)
+
+
+def change_tasks(
+    session: Session, incident_id: int, values: dict[str, Any], statuses: Sequence[str]
+) -> None:
+    """Writes new values to the tasks of an incident that stand in one of `statuses`."""
+    session.execute(
+        update(Task)
+        .where(Task.incident_id == incident_id, Task.status.in_(statuses))
+        .values(**values)
+    )
+
+
+def open_tasks(session: Session, incident_id: int) -> list[Task]:
+    """Tasks of an incident that are not ended."""
+    return list(
+        session.scalars(
+            select(Task)
+            .where(
+                Task.incident_id == incident_id,
+                Task.status.in_(("assigned", "accepted", "arrived")),
+            )
+            .order_by(Task.id)
+        )
+    )
+
+
+def live_detail(session: Session, incident_id: int) -> dict[str, Any]:
+    """What a live event says of an incident: number, status, queue, version, point, grid."""
+    row = session.execute(
+        text(
+            "select i.number, i.status, i.queue, i.version, st_x(i.point) as lon,"
+            " st_y(i.point) as lat, g.code as grid from incident i"
+            " left join grid g on g.id = i.grid_id where i.id = :id"
+        ),
+        {"id": incident_id},
+    ).one()
+    return dict(row._mapping)

@@ -1,0 +1,338 @@
+"""Where a report lies: from its point, its words, or both, with an honest word when they disagree.
+
+A point wins over words when both name the same neighbourhood. When they lie farther apart than the
+town allows, or the point lies outside the town, nothing is chosen: the candidates go to a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import shapely
+from grid.core.datums import suspect_datum, to_wgs84
+from grid.geocode.chain import geocode
+from grid.geocode.doubt import disagrees
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from dispatch.reasons import Reason, reason
+from grid.book import Ground
+from grid.core.crs import from_plane, to_plane
+from grid.core.errors import BadInput
+from grid.core.settings import TownSettings
+from grid.geocode.model import Answer, Candidate
+from grid.locate import Located, locate
+
+# Confidence of a bare point: phones are right within a street's width nine times in ten; a point
+# that its own words confirm is as sure as anything gets.
+POINT_ALONE = 0.9
+POINT_CONFIRMED = 0.98
+CANDIDATES_KEPT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPoint:
+    """A point as it came in: longitude, latitude (or x, y of a projected datum) and its datum."""
+
+    lon: float
+    lat: float
+    datum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a report lies and how that was found; `waits` when a person must decide."""
+
+    waits: bool
+    match: str = "none"
+    confidence: float = 0.0
+    spread_m: float | None = None
+    lon: float | None = None
+    lat: float | None = None
+    span: shapely.LineString | None = None
+    located: Located | None = None
+    candidates: tuple[dict[str, Any], ...] = ()
+    reading: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
+def find_place(
+    session: Session,
+    ground: Ground,
+    settings: TownSettings,
+    at: datetime,
+    point: GivenPoint | None,
+    texts: tuple[str, ...],
+) -> Placement:
+    """Finds the place of a report from its point and its texts (the first that reads is taken).
+
+    Raises BadInput `datum.unknown`, `point.not_finite`.
+    """
+    epsg = ground.town.plane_epsg
+    if point is not None:
+        lon, lat = (float(v) for v in to_wgs84(point.lon, point.lat, point.datum))
+        x, y = (float(v) for v in to_plane(lon, lat, epsg))
+        if not all(map(_finite, (lon, lat, x, y))):
+            raise BadInput("point.not_finite", field="location", lon=point.lon, lat=point.lat)
+        answer = read_texts(texts, ground, near=(x, y))
+        return _from_point(session, ground, settings, at, point, (lon, lat, x, y), answer)
+    answer = read_texts(texts, ground, near=None)
+    return _from_answer(session, ground, settings, at, answer)
+
+
+def read_texts(
+    texts: tuple[str, ...], ground: Ground, near: tuple[float, float] | None
+) -> Answer | None:
+    """The best answer among the texts in their order; the first sure one ends the search."""
+    best: Answer | None = None
+    for words in texts:
+        if not words.strip():
+            continue
+        answer = geocode(words, ground.gazetteer, near=near)
+        if best is None or answer.confidence > best.confidence:
+            best = answer
+        if not best.needs_person:
+            break
+    return best
+
+
+def _from_point(
+    session: Session,
+    ground: Ground,
+    settings: TownSettings,
+    at: datetime,
+    given: GivenPoint,
+    place: tuple[float, float, float, float],
+    answer: Answer | None,
+) -> Placement:
+    lon, lat, x, y = place
+    epsg = ground.town.plane_epsg
+    located = locate(session, x, y, at, neighbour_m=settings.neighbour_m)
+    spoken = answer if answer is not None and answer.x_m is not None else None
+    base = Placement(
+        waits=False,
+        match="point",
+        confidence=POINT_ALONE,
+        spread_m=15.0,
+        lon=lon,
+        lat=lat,
+        located=located,
+        reading=_reading(answer),
+        reasons=(reason("place.point", datum=given.datum),),
+    )
+    own = {"label": "", "lon": lon, "lat": lat, "match": "point", "confidence": POINT_ALONE}
+    worded = _candidates(answer, epsg)
+    if located is None or located.distance_m > settings.reach_m:
+        distance = None if located is None else round(located.distance_m)
+        datum = _other_datum(session, ground, settings, at, given)
+        return replace(
+            base,
+            waits=True,
+            lon=None,
+            lat=None,
+            match="none",
+            confidence=0.0,
+            spread_m=None,
+            located=None,
+            candidates=tuple(worded) + tuple(datum),
+            flags=("point_outside",) + (("datum_suspect",) if datum else ()),
+            reasons=(
+                reason("place.point_outside", distance_m=distance, datum=given.datum),
+                *(reason("place.datum_suspect", datum=c["datum"]) for c in datum[:1]),
+            ),
+        )
+    if spoken is None:
+        return base
+    apart_m = disagrees((x, y), spoken, limit_m=settings.disagreement_m)
+    if apart_m is None:
+        return replace(
+            base, confidence=POINT_CONFIRMED, reasons=(*base.reasons, reason("place.words_agree"))
+        )
+    if spoken.needs_person:
+        # Words too vague to trust cannot overrule a point; the doubt is kept in sight.
+        return replace(base, flags=("words_elsewhere",), candidates=(own, *worded))
+    return replace(
+        base,
+        waits=True,
+        confidence=min(POINT_ALONE, 1.0 - spoken.confidence),
+        candidates=(*worded, own),
+        flags=("point_disagrees",),
+        reasons=(
+            *base.reasons,
+            reason("place.point_disagrees", apart_m=round(apart_m), words=_label(spoken)),
+        ),
+    )
+
+
+def _from_answer(
+    session: Session,
+    ground: Ground,
+    settings: TownSettings,
+    at: datetime,
+    answer: Answer | None,
+) -> Placement:
+    epsg = ground.town.plane_epsg
+    if answer is None or answer.x_m is None or answer.y_m is None:
+        why = reason("place.no_words") if answer is None else reason("place.not_read")
+        return Placement(
+            waits=True,
+            candidates=_candidates(answer, epsg),
+            reading=_reading(answer),
+            reasons=(why,),
+        )
+    lon, lat = (float(v) for v in from_plane(answer.x_m, answer.y_m, epsg))
+    located = _locate_answer(session, answer, at, settings)
+    span = _span(answer, epsg)
+    found = Placement(
+        waits=False,
+        match=answer.match,
+        confidence=round(answer.confidence, 3),
+        spread_m=round(answer.spread_m, 1),
+        lon=lon,
+        lat=lat,
+        span=span,
+        located=located,
+        candidates=_candidates(answer, epsg),
+        reading=_reading(answer),
+        reasons=(
+            reason("place.words", match=answer.match, place=_label(answer)),
+            *(
+                reason("place.correction", typed=c.typed, taken=c.taken, how=c.how)
+                for c in answer.corrections
+            ),
+        ),
+        flags=("corrected",) if answer.corrections else (),
+    )
+    if answer.match == "street":
+        return _whole_street(session, answer, found, settings)
+    if answer.confidence < settings.place_confidence or located is None:
+        return replace(found, waits=True, reasons=(*found.reasons, reason("place.not_sure")))
+    return found
+
+
+def _locate_answer(
+    session: Session, answer: Answer, at: datetime, settings: TownSettings
+) -> Located | None:
+    """The owner of an answer's point; a plate's own segment goes before the nearest one."""
+    if answer.x_m is None or answer.y_m is None:
+        return None
+    return locate(
+        session,
+        answer.x_m,
+        answer.y_m,
+        at,
+        neighbour_m=settings.neighbour_m,
+        street_id=answer.street_id,
+    )
+
+
+def _whole_street(
+    session: Session, answer: Answer, found: Placement, settings: TownSettings
+) -> Placement:
+    """A street alone matches a section, not a point: it goes on only when one grid holds most of it."""
+    share = _share_of_main_grid(session, answer, found)
+    if share is not None and share >= settings.street_share:
+        return replace(
+            found,
+            flags=(*found.flags, "street_only"),
+            reasons=(
+                *found.reasons,
+                reason("place.street_of_one_grid", percent=round(100 * share)),
+            ),
+        )
+    return replace(
+        found, waits=True, reasons=(*found.reasons, reason("place.street_of_many_grids"))
+    )
+
+
+def _share_of_main_grid(session: Session, answer: Answer, found: Placement) -> float | None:
+    from_located = found.located
+    if answer.street_id is None or from_located is None or from_located.grid is None:
+        return None
+    return street_share(session, answer.street_id, from_located.grid.id)
+
+
+def street_share(session: Session, street_id: int, grid_id: int) -> float:
+    """Share of a street's length (0..1) that one grid holds now."""
+    row = session.execute(
+        text(
+            "select coalesce(sum(s.length_m) filter (where h.grid_id = :grid), 0), sum(s.length_m)"
+            " from segment s join grid_segment h on h.segment_id = s.id and upper_inf(h.valid)"
+            " where s.street_id = :street and s.gone_at is null"
+        ),
+        {"street": street_id, "grid": grid_id},
+    ).one()
+    return float(row[0] / row[1]) if row[1] else 0.0
+
+
+def _other_datum(
+    session: Session, ground: Ground, settings: TownSettings, at: datetime, given: GivenPoint
+) -> list[dict[str, Any]]:
+    """Candidates from reading the same numbers in another datum, or swapped, that lie in the town."""
+
+    def inside(lon: float, lat: float) -> bool:
+        x, y = (float(v) for v in to_plane(lon, lat, ground.town.plane_epsg))
+        if not (_finite(x) and _finite(y)):
+            return False
+        found = locate(session, x, y, at, neighbour_m=0.0)
+        return found is not None and found.distance_m <= settings.reach_m
+
+    return [
+        {
+            "label": suspect.datum,
+            "lon": suspect.lon,
+            "lat": suspect.lat,
+            "match": "point",
+            "confidence": 0.3,
+            "datum": suspect.datum,
+        }
+        for suspect in suspect_datum(given.lon, given.lat, inside, given.datum)
+    ]
+
+
+def _candidates(answer: Answer | None, epsg: int) -> tuple[dict[str, Any], ...]:
+    if answer is None:
+        return ()
+    return tuple(_candidate(c, epsg) for c in answer.candidates[:CANDIDATES_KEPT])
+
+
+def _candidate(candidate: Candidate, epsg: int) -> dict[str, Any]:
+    lon, lat = (float(v) for v in from_plane(candidate.x_m, candidate.y_m, epsg))
+    return {
+        "label": candidate.label,
+        "lon": round(lon, 7),
+        "lat": round(lat, 7),
+        "match": candidate.match,
+        "confidence": round(candidate.confidence, 3),
+    }
+
+
+def _reading(answer: Answer | None) -> dict[str, Any]:
+    """What the words said, without the empty fields."""
+    if answer is None:
+        return {}
+    names = answer.reading.__dataclass_fields__
+    found = {name: getattr(answer.reading, name) for name in names}
+    return {name: value for name, value in found.items() if value not in ("", None)}
+
+
+def _label(answer: Answer) -> str:
+    if answer.candidates:
+        return answer.candidates[0].label
+    return answer.street
+
+
+def _span(answer: Answer, epsg: int) -> shapely.LineString | None:
+    """The longest part of a span's line, in lon/lat."""
+    if answer.match != "span" or not answer.line:
+        return None
+    part = max(answer.line, key=len)
+    lon, lat = from_plane(part[:, 0], part[:, 1], epsg)
+    return shapely.LineString(list(zip(lon.tolist(), lat.tolist(), strict=True)))
+
+
+def _finite(value: float) -> bool:
+    return value == value and abs(value) != float("inf")

@@ -1,0 +1,290 @@
+"""Incidents as they are read: lists with filters, one with all its parts, its history, a person's tasks.
+
+A list costs the same few statements at any size: one page of rows, one count, one for the tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from grid.core.errors import BadInput, NotFound
+
+SORTS = {
+    "reported_at": "i.reported_at asc, i.id",
+    "-reported_at": "i.reported_at desc, i.id desc",
+    "due_at": "i.due_at asc nulls last, i.id",
+    "-due_at": "i.due_at desc nulls last, i.id desc",
+    "number": "i.number",
+}
+LONGEST_PAGE = 500
+OPEN_STATUSES = (
+    *("reported", "verifying", "accepted", "filed", "dispatched"),
+    *("in_disposal", "disposed", "checking", "pending_close", "suspended"),
+)
+# Of a long list only so many are counted exactly; beyond, "at least" is said.
+COUNT_LIMIT = 10_000
+
+COLUMNS = """
+    i.id, i.number, i.version, i.status, i.queue, i.channel_code, i.category_code,
+    c.name_zh as category_zh, c.name_en as category_en, c.urgency, i.description, i.address,
+    i.flags, i.occurred_at, i.reported_at, i.filed_at, i.dispatched_at, i.disposed_at, i.ended_at,
+    i.due_at, i.given_datum, i.given_lon, i.given_lat, st_x(i.point) as lon, st_y(i.point) as lat,
+    st_asgeojson(i.span)::json as span, i.match, i.confidence, i.spread_m, i.geocoding,
+    i.segment_id, street.name as street, i.side, i.distance_m,
+    g.code as grid_code, g.name as grid_name, ng.code as neighbour_code, ng.name as neighbour_name,
+    i.reason
+"""
+SOURCE = """
+    from incident i
+    left join category c on c.code = i.category_code
+    left join segment s on s.id = i.segment_id
+    left join street on street.id = s.street_id
+    left join grid g on g.id = i.grid_id
+    left join grid ng on ng.id = i.neighbour_grid_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentFilter:
+    """What a list asks for; `assignee_id` also bounds what a crew member may see."""
+
+    statuses: tuple[str, ...] = ()
+    queue: str | None = None
+    grid: str | None = None
+    category: str | None = None
+    channel: str | None = None
+    post: str | None = None
+    assignee_id: int | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    words: str | None = None
+    flag: str | None = None
+    open_only: bool = False
+    overdue_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list; `total` counts to COUNT_LIMIT, `total_is_least` says that there are more."""
+
+    items: list[dict[str, Any]]
+    total: int
+    total_is_least: bool
+    page: int
+    page_size: int
+
+
+@dataclass(slots=True)
+class _Where:
+    clauses: list[str] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, clause: str, **values: Any) -> None:
+        self.clauses.append(clause)
+        self.values.update(values)
+
+    def sql(self) -> str:
+        return " where " + " and ".join(self.clauses) if self.clauses else ""
+
+
+def list_incidents(
+    session: Session, asked: IncidentFilter, sort: str, page: int, page_size: int
+) -> Page:
+    """One page of incidents with their tasks; BadInput `list.sort_unknown`, `list.page_bad`."""
+    if sort not in SORTS:
+        raise BadInput("list.sort_unknown", field="sort", sort=sort, known=", ".join(SORTS))
+    if page < 1 or not 1 <= page_size <= LONGEST_PAGE:
+        raise BadInput("list.page_bad", field="page", most=LONGEST_PAGE)
+    where = _where(asked)
+    values = {**where.values, "limit": page_size, "offset": (page - 1) * page_size}
+    rows = session.execute(
+        text(
+            f"select {COLUMNS} {SOURCE} {where.sql()}"
+            f" order by {SORTS[sort]} limit :limit offset :offset"
+        ),
+        values,
+    ).all()
+    total = session.scalar(
+        text(
+            "select count(*) from (select 1 from incident i"  # noqa: S608 (as above)
+            f" {where.sql()} limit {COUNT_LIMIT + 1}) counted"
+        ),
+        where.values,
+    )
+    counted = int(total or 0)
+    items = [dict(row._mapping) for row in rows]
+    _with_parts(session, items)
+    return Page(items, min(counted, COUNT_LIMIT), counted > COUNT_LIMIT, page, page_size)
+
+
+def one_incident(
+    session: Session, number: str, *, assignee_id: int | None = None
+) -> dict[str, Any]:
+    """One incident with tasks and evidence; NotFound `incident.unknown` also when it is not theirs."""
+    where = _where(IncidentFilter(assignee_id=assignee_id))
+    where.add("i.number = :number", number=number)
+    row = session.execute(
+        text(f"select {COLUMNS} {SOURCE} {where.sql()}"),
+        where.values,
+    ).one_or_none()
+    if row is None:
+        raise NotFound("incident.unknown", field="number", number=number)
+    item = dict(row._mapping)
+    _with_parts(session, [item])
+    return item
+
+
+def history_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
+    """The record of one incident, oldest first."""
+    rows = session.execute(
+        text(
+            "select seq, at, actor, move, from_status, to_status, note, detail"
+            " from history where incident_id = :id order by seq"
+        ),
+        {"id": incident_id},
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def tasks_of(session: Session, staff_id: int, *, done_since: datetime) -> list[dict[str, Any]]:
+    """A person's tasks: all open ones, and those done since a moment; each with its incident."""
+    rows = session.execute(
+        text(
+            "select t.id, t.incident_id, t.post, t.status, t.due_at, t.assigned_at, t.accepted_at,"
+            " t.done_at from task t where t.assignee_id = :staff"
+            " and (t.status in ('assigned', 'accepted', 'arrived')"
+            " or (t.status = 'done' and t.done_at >= :since))"
+            " order by t.status = 'done', t.due_at nulls last, t.id"
+        ),
+        {"staff": staff_id, "since": done_since},
+    ).all()
+    ids = [row.incident_id for row in rows]
+    found = session.execute(
+        text(f"select {COLUMNS} {SOURCE} where i.id = any(:ids)"),
+        {"ids": ids},
+    ).all()
+    incidents = {row.id: dict(row._mapping) for row in found}
+    _with_parts(session, list(incidents.values()))
+    return [{**row._mapping, "incident": incidents[row.incident_id]} for row in rows]
+
+
+def live_since(session: Session, last_id: int, limit: int) -> list[dict[str, Any]]:
+    """Live events after an id, oldest first."""
+    rows = session.execute(
+        text(
+            "select e.id, i.number, i.status, i.queue, i.version, st_x(i.point) as lon,"
+            " st_y(i.point) as lat, g.code as grid, i.due_at, e.at from live_event e"
+            " join incident i on i.id = e.incident_id left join grid g on g.id = i.grid_id"
+            " where e.id > :last order by e.id limit :limit"
+        ),
+        {"last": last_id, "limit": limit},
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def newest_live_id(session: Session) -> int:
+    """The id of the newest live event."""
+    return int(session.scalar(text("select coalesce(max(id), 0) from live_event")) or 0)
+
+
+def queue_counts(session: Session) -> dict[str, int]:
+    """How many incidents wait in each queue."""
+    rows = session.execute(
+        text("select queue, count(*) from incident where queue is not null group by queue")
+    )
+    return {queue: count for queue, count in rows}  # noqa: C416 (rows are not tuples to mypy)
+
+
+def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
+    """Adds `tasks` and `evidence` to each incident: two statements for all of them."""
+    by_id = {item["id"]: item for item in items}
+    for item in items:
+        item["tasks"] = []
+        item["evidence"] = []
+    if not by_id:
+        return
+    ids = {"ids": list(by_id)}
+    for row in session.execute(
+        text(
+            "select t.id, t.incident_id, t.post, t.lead, t.status, t.due_at, t.assigned_at,"
+            " t.accepted_at, t.done_at, t.assignee_id, p.name as assignee_name, p.phone,"
+            " u.name as unit from task t left join staff p on p.id = t.assignee_id"
+            " left join unit u on u.id = p.unit_id"
+            " where t.incident_id = any(:ids) order by t.lead desc, t.id"
+        ),
+        ids,
+    ):
+        by_id[row.incident_id]["tasks"].append(dict(row._mapping))
+    for row in session.execute(
+        text(
+            "select id, incident_id, stage, media_type, actor, taken_at, received_at,"
+            " st_x(point) as lon, st_y(point) as lat from evidence"
+            " where incident_id = any(:ids) order by id"
+        ),
+        ids,
+    ):
+        by_id[row.incident_id]["evidence"].append(dict(row._mapping))
+
+
+def _where(asked: IncidentFilter) -> _Where:
+    where = _Where()
+    if asked.statuses:
+        where.add("i.status = any(:statuses)", statuses=list(asked.statuses))
+    if asked.open_only:
+        where.add("i.status = any(:open_statuses)", open_statuses=list(OPEN_STATUSES))
+    if asked.queue:
+        where.add("i.queue = :queue", queue=asked.queue)
+    if asked.grid:
+        where.add("i.grid_id in (select id from grid where code = :grid)", grid=asked.grid)
+    if asked.category:
+        where.add("i.category_code = :category", category=asked.category)
+    if asked.channel:
+        where.add("i.channel_code = :channel", channel=asked.channel)
+    if asked.flag:
+        where.add(":flag = any(i.flags)", flag=asked.flag)
+    if asked.post:
+        where.add(
+            "exists (select 1 from task k where k.incident_id = i.id and k.post = :post)",
+            post=asked.post,
+        )
+    if asked.assignee_id is not None:
+        where.add(
+            "exists (select 1 from task k where k.incident_id = i.id and k.assignee_id = :assignee)",
+            assignee=asked.assignee_id,
+        )
+    if asked.bbox:
+        west, south, east, north = asked.bbox
+        where.add(
+            "i.point && st_makeenvelope(:west, :south, :east, :north, 4326)",
+            west=west,
+            south=south,
+            east=east,
+            north=north,
+        )
+    if asked.from_at:
+        where.add("i.reported_at >= :from_at", from_at=asked.from_at)
+    if asked.to_at:
+        where.add("i.reported_at < :to_at", to_at=asked.to_at)
+    if asked.overdue_at:
+        where.add(
+            "i.due_at < :overdue_at and i.disposed_at is null and i.ended_at is null",
+            overdue_at=asked.overdue_at,
+        )
+    if asked.words:
+        where.add(
+            "(i.number = :words or i.description ilike :like or i.address ilike :like)",
+            words=asked.words.strip(),
+            like=f"%{_plain_like(asked.words.strip())}%",
+        )
+    return where
+
+
+def _plain_like(words: str) -> str:
+    return words.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

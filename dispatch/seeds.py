@@ -1,0 +1,95 @@
+"""First contents of the tables that are data: categories with conditions, channels, working calendars.
+
+Loading twice changes nothing, and nothing the bureau has changed is overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from psycopg.types.range import TimestamptzRange
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from dispatch import models
+from dispatch.calendars import is_official, seed_days
+from dispatch.categories import aliases, seed_categories, seed_conditions
+
+# Datum of the points a channel sends unless they say otherwise: domain notes 6.2.
+CHANNELS = (
+    # code, name_zh, name_en, datum, trusted, open to all
+    ("patrol", "巡查上报", "Patrol report", "wgs84", True, False),
+    ("hotline_12345", "12345热线", "12345 hotline", "gcj02", True, False),
+    ("hotline_12319", "12319热线", "12319 hotline", "gcj02", True, False),
+    ("video", "视频上报", "Video report", "wgs84", True, False),
+    ("leader", "领导批示", "Leader's instruction", "wgs84", True, False),
+    ("media", "媒体曝光", "Media", "wgs84", True, False),
+    ("system", "系统对接", "Other system", "wgs84", True, False),
+    ("citizen", "市民上报", "Citizen report", "wgs84", False, True),
+    ("wechat", "微信上报", "WeChat report", "gcj02", False, True),
+)
+# Conditions hold from before the first archive a bureau may bring.
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def load_seeds(session: Session, country: str, years: Iterable[int]) -> None:
+    """Fills empty tables with the seed data; `years` are those of the working calendar."""
+    old_codes: dict[str, list[str]] = {}
+    for _edition, _kind, old, new in aliases(seed_categories()):
+        old_codes.setdefault(new, []).append(old)
+    session.execute(
+        insert(models.Category).on_conflict_do_nothing(),
+        [
+            {
+                "code": c.code,
+                "standard": c.edition,
+                "class_zh": c.class_zh,
+                "class_en": c.class_en,
+                "kind": c.kind,
+                "name_zh": c.name_zh,
+                "name_en": c.name_en,
+                "post": c.post,
+                "support_posts": list(c.support_posts),
+                "urgency": c.urgency,
+                "source": c.source,
+                "aliases": sorted(set(old_codes.get(c.code, []))),
+            }
+            for c in seed_categories()
+        ],
+    )
+    if not session.scalar(select(func.count()).select_from(models.FilingCondition)):
+        session.add_all(
+            models.FilingCondition(
+                category_code=c.category,
+                code=c.code,
+                number=c.number,
+                name_zh=c.name_zh,
+                name_en=c.name_en,
+                closing_zh=c.closing_zh,
+                closing_en=c.closing_en,
+                limit_value=c.limit.value,
+                limit_unit=str(c.limit.unit),
+                valid=TimestamptzRange(BEGINNING, None),
+            )
+            for c in seed_conditions()
+        )
+    names = ("code", "name_zh", "name_en", "datum", "trusted", "open_to_all")
+    session.execute(
+        insert(models.Channel).on_conflict_do_nothing(),
+        [dict(zip(names, row, strict=True)) for row in CHANNELS],
+    )
+    known = set(session.scalars(select(models.CalendarYear.year)))
+    missing = sorted(set(years) - known)
+    if missing:
+        session.execute(
+            insert(models.CalendarYear),
+            [{"year": year, "official": is_official(country, year)} for year in missing],
+        )
+        days = [
+            {"day": d.day, "is_workday": d.is_workday, "name_zh": d.name_zh, "name_en": d.name_en}
+            for d in seed_days(country, missing)
+        ]
+        if days:
+            session.execute(insert(models.CalendarDay).on_conflict_do_nothing(), days)

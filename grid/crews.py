@@ -1,0 +1,106 @@
+"""Who answers for a grid at a moment: the four posts and the leader, with their stand-ins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from grid.models import HOLDINGS
+
+# The order in which somebody stands in for a post (stated in DECISIONS.md): never nobody.
+STAND_INS = ("holder", "substitute", "unit_head", "leader")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A member of staff."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The person who answers for a post, how (`holder`, `substitute`, `unit_head`, `leader`), for whom."""
+
+    person: Person
+    standing: str
+    in_place_of: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who answers for each post of one grid (and segment) at one moment; a missing post is None."""
+
+    posts: dict[str, Answering | None]
+
+    def answering(self, post: str) -> Answering | None:
+        """Who answers for `post`; None only when the grid has not even a leader."""
+        return self.posts.get(post)
+
+
+def crew_at(session: Session, grid_id: int, segment_id: int | None, at: datetime) -> Crew:
+    """The crew of a grid at a moment; a holding of the segment itself goes before the grid's."""
+    rows = session.execute(
+        text(
+            "select p.post, p.segment_id is not null as own, s.id, s.name,"
+            " s.left_at is not null and s.left_at <= cast(:at as timestamptz) as gone,"
+            " a.id is not null as away, sub.id as sub_id, sub.name as sub_name,"
+            " head.id as head_id, head.name as head_name"
+            " from post_holding p join staff s on s.id = p.staff_id"
+            " left join absence a on a.staff_id = s.id and a.valid @> cast(:at as timestamptz)"
+            " left join staff sub on sub.id = a.substitute_id and sub.left_at is null"
+            " left join staff head on head.unit_id = s.unit_id and head.heads_unit"
+            " and head.left_at is null and head.id <> s.id"
+            " where (p.grid_id = :grid or p.segment_id = :segment)"
+            " and p.valid @> cast(:at as timestamptz)"
+        ),
+        {"grid": grid_id, "segment": segment_id, "at": at},
+    ).all()
+    held: dict[str, object] = {}
+    for row in sorted(rows, key=lambda r: bool(r.own)):
+        held[row.post] = row
+    leader = _present(held.get("leader"))
+    return Crew({post: _answering(held.get(post), leader) for post in HOLDINGS})
+
+
+def _present(row: object) -> Answering | None:
+    """The holder, else the substitute, else the unit's head."""
+    if row is None:
+        return None
+    name = str(row.name)  # type: ignore[attr-defined]
+    if not row.away and not row.gone:  # type: ignore[attr-defined]
+        return Answering(Person(row.id, name), "holder", None)  # type: ignore[attr-defined]
+    if row.sub_id is not None:  # type: ignore[attr-defined]
+        return Answering(Person(row.sub_id, row.sub_name), "substitute", name)  # type: ignore[attr-defined]
+    if row.head_id is not None:  # type: ignore[attr-defined]
+        return Answering(Person(row.head_id, row.head_name), "unit_head", name)  # type: ignore[attr-defined]
+    return None
+
+
+def _answering(row: object, leader: Answering | None) -> Answering | None:
+    present = _present(row)
+    if present is not None or leader is None:
+        return present
+    name = None if row is None else str(row.name)  # type: ignore[attr-defined]
+    return Answering(leader.person, "leader", name)
+
+
+def crews_frame(session: Session, at: datetime) -> pd.DataFrame:
+    """Posts by grid at a moment: grid_id, grid_code, grid_name, post, staff_id, staff_no, name, unit."""
+    rows = session.execute(
+        text(
+            "select g.id as grid_id, g.code as grid_code, g.name as grid_name, p.post,"
+            " s.id as staff_id, s.staff_no, s.name, u.name as unit"
+            " from grid g left join post_holding p"
+            " on p.grid_id = g.id and p.valid @> cast(:at as timestamptz)"
+            " left join staff s on s.id = p.staff_id left join unit u on u.id = s.unit_id"
+            " where g.valid @> cast(:at as timestamptz) order by g.code, p.post"
+        ),
+        {"at": at},
+    )
+    return pd.DataFrame(rows.all(), columns=list(rows.keys()))

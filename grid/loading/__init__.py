@@ -1,0 +1,1 @@
+"""The only writers of the ground: streets, places, grids and people into the database."""

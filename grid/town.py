@@ -1,0 +1,57 @@
+"""Which town this is: its plane, its boundary, and the version of its ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from grid.core.crs import plane_for
+from grid.core.errors import Conflict
+from grid.models import Town
+
+
+@dataclass(frozen=True, slots=True)
+class TownFacts:
+    """What every step needs of the town: names, plane (EPSG, metres) and ground version."""
+
+    name: str
+    name_en: str | None
+    plane_epsg: int
+    ground_version: int
+
+
+def town_facts(session: Session) -> TownFacts:
+    """The town's facts; Conflict `town.empty` before any street was imported."""
+    row = session.execute(
+        select(Town.name, Town.name_en, Town.plane_epsg, Town.ground_version)
+    ).one_or_none()
+    if row is None:
+        raise Conflict("town.empty")
+    return TownFacts(*row)
+
+
+def ensure_town(
+    session: Session, lon: float, lat: float, name: str | None = None, name_en: str | None = None
+) -> TownFacts:
+    """The town's facts; a new town takes the plane that fits lon/lat."""
+    session.execute(
+        insert(Town)
+        .values(id=1, name=name or "", name_en=name_en, plane_epsg=plane_for(lon, lat))
+        .on_conflict_do_nothing()
+    )
+    if name:
+        session.execute(update(Town).values(name=name, name_en=name_en))
+    return town_facts(session)
+
+
+def ground_changed(session: Session) -> None:
+    """Raises the ground version, so that every process reads the ground anew before it answers."""
+    session.execute(update(Town).values(ground_version=Town.ground_version + 1))
+
+
+def lock_ground(session: Session) -> None:
+    """One writer of the ground at a time, until the transaction ends."""
+    session.execute(text("select pg_advisory_xact_lock(7305115)"))

@@ -1,0 +1,173 @@
+"""The chain: from a text to an answer. The most exact way that finds something wins; rivals are weighed and shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from grid.geocode.finders import find_community, find_crossing, find_facility, find_km_post, find_number, find_street
+from grid.geocode.findings import Finding
+from grid.geocode.gazetteer import Gazetteer
+from grid.geocode.lines import Point
+from grid.geocode.model import Answer, Candidate
+from grid.geocode.parsed import Parsed
+from grid.geocode.places import find_place
+from grid.geocode.spans import find_span
+from grid.geocode.text import read
+
+Finder = Callable[[Parsed, Gazetteer], Iterator[Finding]]
+MOST_CANDIDATES = 8
+SAME_PLACE_M = 60.0
+"""Findings nearer to each other than this are one place and no rivals."""
+
+_EXACT: tuple[tuple[str, Finder], ...] = (
+    ("km_post", find_km_post),
+    ("span", find_span),
+    ("facility", find_facility),
+    ("crossing", find_crossing),
+    ("number", find_number),
+    ("place", find_place),
+)
+
+
+def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answer:
+    """Where a text lies, in plane metres; `near` (x_m, y_m) prefers the nearer of places of the same name.
+
+    Reasons: street.unknown, street.doubtful, place.unknown, place.not_on_street, number.not_found,
+    number.interpolated, number.lane_only, crossing.nearest_approach, crossing.streets_do_not_meet,
+    offset.straight, offset.no_direction, span.ends_not_found, several_places, corrected, no_place.
+    """
+    parsed = read(text, gazetteer)
+    findings: list[Finding] = []
+    reasons: list[str] = []
+    for name, find in _EXACT:
+        found = list(find(parsed, gazetteer))
+        if found and (findings == [] or max(f.sureness for f in found) > max(f.sureness for f in findings) + 0.3):
+            findings = found
+        elif not found and (missing := _missing(name, parsed)):
+            reasons.append(missing)
+        if findings and max(f.sureness for f in findings) > 0.3:
+            break
+    if parsed.street is not None and not parsed.street.ids:
+        reasons.append("street.unknown")
+    if parsed.cross is not None and not parsed.cross.ids:
+        reasons.append("street.unknown")
+    if not findings:
+        findings = _fallback(parsed, gazetteer, reasons)
+    return _answer(parsed, gazetteer, _ranked(findings, parsed, gazetteer, near), reasons)
+
+
+def _missing(name: str, parsed: Parsed) -> str:
+    """The reason when what the text says could not be found in this way."""
+    if name == "number" and parsed.house is not None:
+        return "number.not_found"
+    if name == "span" and parsed.span is not None:
+        return "span.ends_not_found"
+    if name == "place" and parsed.landmark is not None:
+        return "place.unknown"
+    if name == "km_post" and parsed.km_m is not None:
+        return "km_post.unknown"
+    return ""
+
+
+def _fallback(parsed: Parsed, gazetteer: Gazetteer, reasons: list[str]) -> list[Finding]:
+    """What is left when the exact place was not found: a hint, the street, the other street, the community."""
+    for hint in parsed.hints:
+        if parsed.street is not None:
+            probe = Parsed(street=parsed.street, cross=hint)
+            found = [f for f in find_crossing(probe, gazetteer) if "crossing.streets_do_not_meet" not in f.reasons]
+            if found:
+                return [replace(f, sureness=f.sureness * 0.7, spread_m=max(80.0, f.spread_m)) for f in found]
+    found = list(find_street(parsed, gazetteer))
+    missed = parsed.house is not None or parsed.landmark is not None or parsed.cross is not None or parsed.span is not None or parsed.km_m is not None
+    if found:
+        return [replace(f, sureness=f.sureness * (0.6 if missed else 1.0)) for f in found]
+    for other in (parsed.cross, *parsed.hints):
+        if other is not None:
+            found = list(find_street(Parsed(street=other), gazetteer))
+            if found:
+                return [replace(f, sureness=f.sureness * 0.4) for f in found]
+    return list(find_community(parsed, gazetteer))
+
+
+def _ranked(findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near: Point | None) -> list[Finding]:
+    """Best first, after the community named in the text and the caller's point have had their say."""
+    named = gazetteer.communities
+    weighed: list[tuple[float, Finding]] = []
+    for f in findings:
+        weight = f.sureness
+        if parsed.communities and f.match != "community":
+            outside = min(
+                math.dist(f.point, (named.x_m[c], named.y_m[c])) - max(300.0, named.spread_m[c]) for c in parsed.communities
+            )
+            if outside > 0:
+                weight *= 0.5 if outside < 1000 else 0.3
+        rank = weight
+        if near is not None:
+            rank = weight / (1.0 + math.dist(f.point, near) / 3000.0)
+        weighed.append((rank, replace(f, sureness=weight)))
+    weighed.sort(key=lambda w: (-w[0], w[1].label, w[1].point))
+    return [f for _, f in weighed]
+
+
+def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[Finding], reasons: list[str]) -> Answer:
+    reading = parsed.reading()
+    if not ranked:
+        return Answer("none", 0.0, None, None, reading, corrections=parsed.corrections(), reasons=tuple(dict.fromkeys([*reasons, "no_place"])))
+    best = ranked[0]
+    rivals = [f for f in ranked[1:] if math.dist(f.point, best.point) > SAME_PLACE_M and f.sureness > best.sureness * 0.75]
+    confidence = best.sureness
+    if rivals:
+        confidence *= best.sureness / (best.sureness + 0.8 * sum(r.sureness for r in rivals))
+        reasons.append("several_places")
+    corrections = parsed.corrections()
+    if corrections:
+        reasons.append("corrected")
+    street = best.street
+    reasons.extend(best.reasons)
+    kept = _distinct(ranked)
+    factor = confidence / best.sureness if best.sureness else 0.0
+    return Answer(
+        best.match,
+        round(min(confidence, 0.99), 3),
+        best.point[0],
+        best.point[1],
+        reading,
+        line=best.line,
+        spread_m=round(best.spread_m, 1),
+        street_id=gazetteer.street_ids[street] if street >= 0 else None,
+        street=gazetteer.street_names[street] if street >= 0 else "",
+        cross_street=gazetteer.street_names[best.cross] if best.cross >= 0 else "",
+        place_id=gazetteer.places.ids[best.place] if best.place >= 0 else None,
+        segment_id=gazetteer.segment_ids[best.segment] if best.segment >= 0 else None,
+        side=best.side,
+        corrections=corrections,
+        reasons=tuple(dict.fromkeys(reasons)),
+        candidates=tuple(_candidate(f, gazetteer, factor) for f in kept[:MOST_CANDIDATES]),
+    )
+
+
+def _distinct(ranked: list[Finding]) -> list[Finding]:
+    kept: list[Finding] = []
+    for f in ranked:
+        if all(math.dist(f.point, k.point) > SAME_PLACE_M or f.label != k.label for k in kept):
+            kept.append(f)
+        if len(kept) >= MOST_CANDIDATES:
+            break
+    return kept
+
+
+def _candidate(f: Finding, gazetteer: Gazetteer, factor: float) -> Candidate:
+    return Candidate(
+        f.label,
+        f.point[0],
+        f.point[1],
+        f.match,
+        round(min(f.sureness * factor, 0.99), 3),
+        round(f.spread_m, 1),
+        gazetteer.street_ids[f.street] if f.street >= 0 else None,
+        gazetteer.places.ids[f.place] if f.place >= 0 else None,
+    )
+
+

@@ -1,0 +1,90 @@
+"""Named places: by name, narrowed by the street and the community that the text also names."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from grid.geocode.findings import Finding, moved, options
+from grid.geocode.fold import fold
+from grid.geocode.gazetteer import Gazetteer
+from grid.geocode.lines import COMPASS, Point
+from grid.geocode.names import PLACE, Hit
+from grid.geocode.parsed import Parsed, PlaceRef
+
+ON_STREET_M = 150.0
+"""A place further than this from a street is not "on" it."""
+_GATE = re.compile(r"(东南|东北|西南|西北|[东南西北])(?:门|出口|入口|桥头)")
+_BEARING = {"东": "east", "南": "south", "西": "west", "北": "north", "东南": "southeast", "东北": "northeast", "西南": "southwest", "西北": "northwest"}
+
+
+def place_ids(ref: PlaceRef, gazetteer: Gazetteer) -> tuple[tuple[int, float], ...]:
+    """(dense place, likeness) for a place as read: its own ids, else the name within one wrong key."""
+    if ref.ids:
+        return tuple((i, ref.likeness) for i in ref.ids)
+    key = fold(ref.text)
+    if len(key) < 3:
+        return ()
+    found: list[tuple[int, float]] = []
+    for word in (key, *_shorter(key)):
+        ids = Hit(0, 0, word, gazetteer.chinese.refs.get(word, ())).of(PLACE)
+        if ids:
+            return tuple((i, 0.95) for i in ids)
+    for meant in gazetteer.chinese_spelling.meant([key])[0]:
+        ids = Hit(0, 0, meant.key, gazetteer.chinese.refs[meant.key]).of(PLACE)
+        found.extend((i, meant.likeness) for i in ids)
+    return tuple(found[:8])
+
+
+def _shorter(key: str) -> Iterator[str]:
+    """The name without a gate, building or county word around it."""
+    bare = re.sub(r"(?:[东南西北正后前侧大]门|\d+号门|\d+(?:栋|号楼).*|路口|站台|院内)$", "", key)
+    if bare != key and len(bare) >= 2:
+        yield bare
+    if key[0] in "县市区" and len(key) > 3:
+        yield key[1:]
+
+
+def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
+    """Places called so; with a street in the text only those near it count as sure."""
+    ref = parsed.landmark
+    if ref is None:
+        return
+    named = gazetteer.places
+    streets = list(options(parsed.street))
+    found = place_ids(ref, gazetteer)
+    for place, likeness in found[:60]:
+        point = (named.x_m[place], named.y_m[place])
+        sure, street = 0.9 * likeness, -1
+        reasons: tuple[str, ...] = ()
+        if streets:
+            away, street = min((_distance(gazetteer, s, point), s) for s, _ in streets)
+            if away > max(ON_STREET_M, named.spread_m[place] * 1.5):
+                sure, street, reasons = sure * 0.5, -1, ("place.not_on_street",)
+        finding = Finding("place", at_gate(ref.text, point, named.spread_m[place]), sure, max(40.0, named.spread_m[place]), named.name[place], street=street, place=place, reasons=reasons)
+        yield moved(finding, parsed, gazetteer)
+
+
+def at_gate(said: str, point: Point, spread_m: float) -> Point:
+    """Toward the gate that is named (南门), as far as the place reaches."""
+    m = _GATE.search(fold(said))
+    if m is None:
+        return point
+    toward = COMPASS[_BEARING[m.group(1)]]
+    step = min(spread_m * 0.7, 150.0)
+    return (point[0] + toward[0] * step, point[1] + toward[1] * step)
+
+
+def _distance(gazetteer: Gazetteer, street: int, point: Point) -> float:
+    near = gazetteer.lines.nearest(point, street) if gazetteer.lines.of_street[street] else None
+    if near is not None:
+        return near[2]
+    anchor = gazetteer.street_anchor(street)
+    return math.inf if anchor is None else max(0.0, math.dist(anchor, point) - 400.0)
+
+
+def with_likeness(ref: PlaceRef, likeness: float) -> PlaceRef:
+    """The same place, less surely meant."""
+    return replace(ref, likeness=likeness)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import RowMapping, func, insert, select, text, update
+from sqlalchemy import RowMapping, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,7 @@ from dispatch.models import (
 from grid.core.errors import Conflict, NotFound
 
 LIVE_CHANNEL = "gridward_live"
+OPEN_TASKS = ("offered", "accepted", "arrived")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def write_history(
     incident_id: int,
     number: str,
     lines: Sequence[Line],
-    actor: str,
+    actors: Sequence[str],
     at: datetime,
     *,
     first: bool = False,
@@ -123,7 +124,7 @@ def write_history(
         if last is not None:
             seq, previous = last
     rows: list[dict[str, Any]] = []
-    for line in lines:
+    for line, actor in zip(lines, actors, strict=True):
         seq += 1
         row = {
             "incident_id": incident_id,
@@ -148,12 +149,10 @@ def chained_fields(number: str, row: dict[str, Any] | RowMapping) -> dict[str, o
     return {"number": number, **{name: row[name] for name in names}}
 
 
-def announce(session: Session, incident_id: int, detail: dict[str, Any], now: datetime) -> None:
+def announce(session: Session, incident_id: int, now: datetime) -> None:
     """Leaves a live event; consoles hear of it when the transaction is committed."""
     event_id = session.scalar(
-        insert(LiveEvent)
-        .values(at=now, incident_id=incident_id, detail=detail)
-        .returning(LiveEvent.id)
+        insert(LiveEvent).values(at=now, incident_id=incident_id).returning(LiveEvent.id)
     )
     session.execute(select(func.pg_notify(LIVE_CHANNEL, str(event_id))))
 
@@ -204,21 +203,8 @@ def open_tasks(session: Session, incident_id: int) -> list[Task]:
             select(Task)
             .where(
                 Task.incident_id == incident_id,
-                Task.status.in_(("assigned", "accepted", "arrived")),
+                Task.status.in_(OPEN_TASKS),
             )
             .order_by(Task.id)
         )
     )
-
-
-def live_detail(session: Session, incident_id: int) -> dict[str, Any]:
-    """What a live event says of an incident: number, status, queue, version, point, grid."""
-    row = session.execute(
-        text(
-            "select i.number, i.status, i.queue, i.version, st_x(i.point) as lon,"
-            " st_y(i.point) as lat, g.code as grid from incident i"
-            " left join grid g on g.id = i.grid_id where i.id = :id"
-        ),
-        {"id": incident_id},
-    ).one()
-    return dict(row._mapping)

@@ -1,13 +1,13 @@
 """THE STORY of a new report, top to bottom.
 
-read the ground and the rules → the same report again? → find the place → name post and person →
-set the limit → record → task → history → notice → tell the consoles. One transaction, committed by
-the caller before its answer leaves.
+read the ground and the rules → the same report again? → find the place → name post and person → let the
+workflow go as far as it may → record → history → task → notice → tell the consoles. One transaction,
+committed by the caller before its answer leaves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,11 +16,15 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.catalogue import Catalogue, CatalogueBook, CategoryFacts, ChannelFacts, ConditionFacts
+from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
 from dispatch.incidents import Line
+from dispatch.moves import State
 from dispatch.placing import GivenPoint, Placement, find_place
+from dispatch.progress import clocks_at_report, queues, quick_path
 from dispatch.reasons import Reason, reason
 from dispatch.routing import Routed, route
-from dispatch.worktime import add, reaches_unofficial
+from dispatch.standing import Standing, advance, stage_limits, to_json
+from dispatch.worktime import reaches_unofficial
 from grid.book import Ground, GroundBook
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, Conflict
@@ -30,13 +34,6 @@ from grid.crews import crew_at
 LONGEST_TEXT = 10_000
 # A report's clock may run a little ahead of ours, never more.
 CLOCK_AHEAD = timedelta(minutes=10)
-# The moves that an incident of a trusted channel makes by itself, each a line of the record.
-STRAIGHT_TO_CREW = (
-    Line("accept", "reported", "accepted"),
-    Line("file", "accepted", "filed"),
-    Line("dispatch", "filed", "dispatched"),
-    Line("assign", "dispatched", "in_disposal"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Taken:
 
 
 class Desk:
-    """What the intake of one database needs at hand: ground, rules and settings."""
+    """What the intake of one database needs at hand: ground, catalogue, settings and workflow rules."""
 
     def __init__(self, settings: TownSettings) -> None:
         self.settings = settings
@@ -74,39 +71,43 @@ class Desk:
         self._catalogue = CatalogueBook(settings)
 
     def read(self, session: Session) -> tuple[Ground | None, Catalogue]:
-        """The ground (None in a town without streets) and the rules as they stand."""
+        """The ground (None in a town without streets) and the catalogue as they stand."""
         try:
             ground = self._ground.read(session)
         except Conflict:
             return None, self._catalogue.read(session, 0)
         return ground, self._catalogue.read(session, ground.town.ground_version)
 
+    def rules(self, catalogue: Catalogue) -> Rules:
+        """The workflow's rules: reports of untrusted channels wait for a person."""
+        waiting = frozenset(c.code for c in catalogue.channels.values() if not c.trusted)
+        return Rules(verify_first=waiting)
+
 
 def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datetime) -> Taken:
     """Takes a report in and sees it to a person, or to the queue of what a person must decide.
 
     `now` is the moment the report arrives. Raises BadInput `channel.unknown`, `category.unknown`,
-    `datum.unknown`, `report.empty`, `report.too_long`, `report.in_future`; Conflict
-    `incident.key_reused` when an idempotency key comes back with another report.
+    `datum.unknown`, `point.not_finite`, `report.empty`, `report.too_long`, `report.unreadable`,
+    `report.in_future`; Conflict `incident.key_reused` when a key comes back with another report.
     """
     _check(report, now)
-    ground, rules = desk.read(session)
-    channel = rules.channel(report.channel)
-    category = rules.category(report.category)
+    ground, catalogue = desk.read(session)
+    channel = catalogue.channel(report.channel)
+    category = catalogue.category(report.category)
     before = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
     if before is not None:
         return _same(before.id, before.number, before.description, report)
     placement = _place(session, desk, ground, report, now)
-    crew = None
-    if not placement.waits and placement.located and placement.located.grid:
-        located = placement.located
-        crew = crew_at(session, located.grid.id, located.segment_id, now) if located.grid else None
-    routed = route(placement, category, crew)
-    limit = _limit(rules, category, routed, channel, now)
+    routed = answer_for(session, placement, category, now)
+    opened = _open(desk, catalogue, channel, category, placement, routed, actor, now)
     number = incidents.new_number(session, now, desk.zone)
-    reasons = (*placement.reasons, *routed.reasons, *limit.reasons)
+    reasons = (*placement.reasons, *routed.reasons, *opened.reasons)
     values = {
-        **_incident_values(report, channel, category, placement, routed, limit, now),
+        **_report_values(report, channel, category, now),
+        **place_values(placement),
+        **standing_values(opened.standing, catalogue, now),
+        "condition_id": opened.condition.id if opened.condition else None,
         "number": number,
         "reason": [r.plain() for r in reasons],
         "ground_version": ground.town.ground_version if ground else 0,
@@ -115,43 +116,89 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     if incident_id is None:
         return _raced(session, report, channel)
     incidents.add_reporter(session, incident_id, report.reporter_name, report.reporter_phone)
-    _history(session, incident_id, number, values, actor, now)
-    if values["status"] == "in_disposal" and routed.answering is not None:
-        give_task(session, incident_id, number, routed, limit.due_at, now, lead=True)
-    incidents.announce(session, incident_id, _live(values), now)
+    detail = {"reason": values["reason"], "geocoding": values["geocoding"]}
+    told = [Line("report", None, State.REPORTED.value, detail=detail), *opened.lines]
+    actors = [actor, *["system"] * len(opened.lines)]
+    incidents.write_history(session, incident_id, number, told, actors, now, first=True)
+    if opened.standing.facts.state is State.IN_DISPOSAL:
+        give_task(session, incident_id, number, routed, values["due_at"], now, lead=True)
+    incidents.announce(session, incident_id, now)
     return Taken(incident_id, number, True)
 
 
 @dataclass(frozen=True, slots=True)
-class SetLimit:
-    """The limit of an incident: its filing condition, when it is due, and why."""
+class Opened:
+    """How far the workflow went by itself: the standing, the lines it wrote, the limit's reasons."""
 
-    condition: ConditionFacts | None = None
-    due_at: datetime | None = None
-    reasons: tuple[Reason, ...] = ()
+    standing: Standing
+    lines: tuple[Line, ...]
+    condition: ConditionFacts | None
+    reasons: tuple[Reason, ...]
 
 
-def limit_for(
-    rules: Catalogue, category: CategoryFacts | None, dispatched_at: datetime
-) -> SetLimit:
-    """The limit of a category's leading condition, counted from the dispatch (domain notes 3.3)."""
-    condition = rules.leading_condition(category.code, dispatched_at) if category else None
-    if condition is None:
-        return SetLimit()
-    due_at = add(dispatched_at, condition.limit, rules.calendar)
-    why = [
-        reason(
-            "limit.of_condition",
-            value=condition.limit.value,
-            unit=str(condition.limit.unit),
-            condition=condition.code,
-            name_zh=condition.name_zh,
-            name_en=condition.name_en,
+def answer_for(
+    session: Session, placement: Placement, category: CategoryFacts | None, at: datetime
+) -> Routed:
+    """Who answers for a placed report at a moment."""
+    located = placement.located
+    crew = None
+    if not placement.waits and located is not None and located.grid is not None:
+        crew = crew_at(session, located.grid.id, located.segment_id, at)
+    return route(placement, category, crew)
+
+
+def go_on(
+    desk: Desk,
+    catalogue: Catalogue,
+    standing: Standing,
+    category: CategoryFacts | None,
+    routed: Routed,
+    now: datetime,
+) -> Opened:
+    """Lets the system make the moves it may make by itself from a reported incident."""
+    condition = catalogue.leading_condition(category.code, now) if category else None
+    rules, limits = (
+        desk.rules(catalogue),
+        stage_limits(now, catalogue.calendar, category, condition),
+    )
+    answering = routed.answering
+    facts = replace(standing.facts, filing_condition=condition.code if condition else None)
+    moves = quick_path(facts, rules, assignee_known=answering is not None)
+    current, lines = standing, []
+    person = f"staff:{answering.person.id}" if answering else None
+    for move in moves:
+        given = Given(
+            filing_condition=condition.code if condition else None,
+            to=person if move in ("dispatch", "assign") else None,
         )
-    ]
-    if reaches_unofficial(dispatched_at, due_at, condition.limit.unit, rules.calendar):
-        why.append(reason("limit.unofficial_year", year=rules.calendar.year_of(due_at)))
-    return SetLimit(condition, due_at, tuple(why))
+        current, line = advance(
+            current, move, THE_SYSTEM, given, limits, rules, catalogue.calendar, now
+        )
+        lines.append(line)
+    due_at = current.due_at(catalogue.calendar)
+    return Opened(
+        current, tuple(lines), condition, _limit_reasons(catalogue, condition, due_at, now)
+    )
+
+
+def standing_values(standing: Standing, catalogue: Catalogue, now: datetime) -> dict[str, Any]:
+    """An incident's columns of state: status, queue, limit and the moments of its stages."""
+    facts, clocks = to_json(standing)
+    waiting = queues(standing.at(now, catalogue.calendar).facts)
+    return {
+        "facts": facts,
+        "clocks": clocks,
+        "status": standing.facts.state.value,
+        "queue": waiting[0] if waiting else None,
+        "due_at": standing.due_at(catalogue.calendar),
+        **{name: now for name, states in _STAGE_MOMENTS.items() if standing.facts.state in states},
+    }
+
+
+_STAGE_MOMENTS = {
+    "filed_at": (State.FILED, State.DISPATCHED, State.IN_DISPOSAL),
+    "dispatched_at": (State.DISPATCHED, State.IN_DISPOSAL),
+}
 
 
 def give_task(
@@ -175,82 +222,13 @@ def give_task(
             "post": routed.post,
             "lead": lead,
             "assignee_id": person.id,
-            "status": "assigned",
+            "status": "offered",
             "assigned_at": now,
             "due_at": due_at,
         },
     )
     detail = {"number": number, "post": routed.post}
-    incidents.add_notice(session, incident_id, person.id, "task_assigned", detail, now)
-
-
-def _check(report: Report, now: datetime) -> None:
-    if not report.description.strip() and not (report.address or "").strip() and not report.point:
-        raise BadInput("report.empty", field="description")
-    for name in ("description", "address"):
-        written = getattr(report, name) or ""
-        if len(written) > LONGEST_TEXT:
-            raise BadInput("report.too_long", field=name, length=len(written), most=LONGEST_TEXT)
-        if "\x00" in written:
-            raise BadInput("report.unreadable", field=name)
-    if report.occurred_at is not None and report.occurred_at > now + CLOCK_AHEAD:
-        raise BadInput("report.in_future", field="occurred_at", at=report.occurred_at.isoformat())
-
-
-def _place(
-    session: Session, desk: Desk, ground: Ground | None, report: Report, now: datetime
-) -> Placement:
-    if ground is None:
-        return Placement(waits=True, reasons=(reason("place.no_streets"),))
-    texts = tuple(t for t in (report.address, report.description) if t)
-    return find_place(session, ground, desk.settings, now, report.point, texts)
-
-
-def _limit(
-    rules: Catalogue,
-    category: CategoryFacts | None,
-    routed: Routed,
-    channel: ChannelFacts,
-    now: datetime,
-) -> SetLimit:
-    """A limit is set when the incident is dispatched, not while it waits for a decision."""
-    if routed.queue is not None or not channel.trusted:
-        return SetLimit()
-    return limit_for(rules, category, now)
-
-
-def _incident_values(
-    report: Report,
-    channel: ChannelFacts,
-    category: CategoryFacts | None,
-    placement: Placement,
-    routed: Routed,
-    limit: SetLimit,
-    now: datetime,
-) -> dict[str, Any]:
-    straight = routed.queue is None and channel.trusted
-    queue = routed.queue if routed.queue is not None or channel.trusted else "to_accept"
-    moment = now if straight else None
-    return {
-        "channel_code": channel.code,
-        "external_id": report.external_id,
-        "idempotency_key": report.idempotency_key,
-        "category_code": category.code if category else None,
-        "condition_id": limit.condition.id if limit.condition else None,
-        "description": report.description,
-        "address": report.address,
-        "status": "in_disposal" if straight else "reported",
-        "queue": queue,
-        "occurred_at": report.occurred_at or now,
-        "reported_at": now,
-        "filed_at": moment,
-        "dispatched_at": moment,
-        "due_at": limit.due_at,
-        "given_lon": report.point.lon if report.point else None,
-        "given_lat": report.point.lat if report.point else None,
-        "given_datum": report.point.datum if report.point else None,
-        **place_values(placement),
-    }
+    incidents.add_notice(session, incident_id, person.id, "task_offered", detail, now)
 
 
 def place_values(placement: Placement) -> dict[str, Any]:
@@ -277,19 +255,88 @@ def place_values(placement: Placement) -> dict[str, Any]:
     }
 
 
-def _history(
-    session: Session,
-    incident_id: int,
-    number: str,
-    values: dict[str, Any],
+def _check(report: Report, now: datetime) -> None:
+    if not report.description.strip() and not (report.address or "").strip() and not report.point:
+        raise BadInput("report.empty", field="description")
+    for name in ("description", "address", "external_id", "reporter_name", "reporter_phone"):
+        written = getattr(report, name) or ""
+        if len(written) > LONGEST_TEXT:
+            raise BadInput("report.too_long", field=name, length=len(written), most=LONGEST_TEXT)
+        if "\x00" in written:
+            raise BadInput("report.unreadable", field=name)
+    if report.occurred_at is not None and report.occurred_at > now + CLOCK_AHEAD:
+        raise BadInput("report.in_future", field="occurred_at", at=report.occurred_at.isoformat())
+
+
+def _place(
+    session: Session, desk: Desk, ground: Ground | None, report: Report, now: datetime
+) -> Placement:
+    if ground is None:
+        return Placement(waits=True, reasons=(reason("place.no_streets"),))
+    texts = tuple(t for t in (report.address, report.description) if t)
+    return find_place(session, ground, desk.settings, now, report.point, texts)
+
+
+def _open(
+    desk: Desk,
+    catalogue: Catalogue,
+    channel: ChannelFacts,
+    category: CategoryFacts | None,
+    placement: Placement,
+    routed: Routed,
     actor: str,
     now: datetime,
-) -> None:
-    detail = {"reason": values["reason"], "geocoding": values["geocoding"]}
-    lines = [Line("report", None, "reported", detail=detail)]
-    incidents.write_history(session, incident_id, number, lines, actor, now, first=True)
-    if values["status"] == "in_disposal":
-        incidents.write_history(session, incident_id, number, STRAIGHT_TO_CREW, "system", now)
+) -> Opened:
+    """A new incident as reported, and as far as it goes by itself."""
+    facts = Facts(
+        state=State.REPORTED,
+        channel=channel.code,
+        has_place=not placement.waits,
+        reporters=frozenset({actor}),
+    )
+    limits = stage_limits(now, catalogue.calendar, category, None)
+    reported = Standing(facts, clocks_at_report(limits, now))
+    return go_on(desk, catalogue, reported, category, routed, now)
+
+
+def _limit_reasons(
+    catalogue: Catalogue,
+    condition: ConditionFacts | None,
+    due_at: datetime | None,
+    now: datetime,
+) -> tuple[Reason, ...]:
+    if condition is None or due_at is None:
+        return ()
+    why = reason(
+        "limit.of_condition",
+        value=condition.limit.value,
+        unit=str(condition.limit.unit),
+        condition=condition.code,
+        name_zh=condition.name_zh,
+        name_en=condition.name_en,
+    )
+    if reaches_unofficial(now, due_at, condition.limit.unit, catalogue.calendar):
+        year = catalogue.calendar.year_of(due_at)
+        return (why, reason("limit.unofficial_year", year=year))
+    return (why,)
+
+
+def _report_values(
+    report: Report, channel: ChannelFacts, category: CategoryFacts | None, now: datetime
+) -> dict[str, Any]:
+    return {
+        "channel_code": channel.code,
+        "external_id": report.external_id,
+        "idempotency_key": report.idempotency_key,
+        "category_code": category.code if category else None,
+        "description": report.description,
+        "address": report.address,
+        "occurred_at": report.occurred_at or now,
+        "reported_at": now,
+        "given_lon": report.point.lon if report.point else None,
+        "given_lat": report.point.lat if report.point else None,
+        "given_datum": report.point.datum if report.point else None,
+    }
 
 
 def _same(incident_id: int, number: str, description: str, report: Report) -> Taken:
@@ -304,7 +351,3 @@ def _raced(session: Session, report: Report, channel: ChannelFacts) -> Taken:
     if twin is None:
         raise Conflict("incident.not_recorded")
     return _same(twin.id, twin.number, twin.description, report)
-
-
-def _live(values: dict[str, Any]) -> dict[str, Any]:
-    return {"number": values["number"], "status": values["status"], "queue": values["queue"]}

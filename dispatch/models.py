@@ -171,6 +171,9 @@ class Incident(Base):
     grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
     neighbour_grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
     reason: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
+    # What the workflow knows of the incident, and its clocks, as `dispatch/standing.py` writes them.
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    clocks: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     ground_version: Mapped[int] = mapped_column(BigInteger)
 
 
@@ -271,4 +274,3 @@ class LiveEvent(Base):
     id: Mapped[int] = identity_column()
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
     incident_id: Mapped[int] = mapped_column(BigInteger)
-    detail: Mapped[dict[str, Any]] = mapped_column(JSONB)

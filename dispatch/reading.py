@@ -38,7 +38,7 @@ COLUMNS = """
     st_asgeojson(i.span)::json as span, i.match, i.confidence, i.spread_m, i.geocoding,
     i.segment_id, street.name as street, i.side, i.distance_m,
     g.code as grid_code, g.name as grid_name, ng.code as neighbour_code, ng.name as neighbour_name,
-    i.reason
+    i.reason, i.facts, i.clocks
 """
 SOURCE = """
     from incident i
@@ -159,7 +159,7 @@ def tasks_of(session: Session, staff_id: int, *, done_since: datetime) -> list[d
         text(
             "select t.id, t.incident_id, t.post, t.status, t.due_at, t.assigned_at, t.accepted_at,"
             " t.done_at from task t where t.assignee_id = :staff"
-            " and (t.status in ('assigned', 'accepted', 'arrived')"
+            " and (t.status in ('offered', 'accepted', 'arrived')"
             " or (t.status = 'done' and t.done_at >= :since))"
             " order by t.status = 'done', t.due_at nulls last, t.id"
         ),

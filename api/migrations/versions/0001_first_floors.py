@@ -172,7 +172,6 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("incident_id", sa.BigInteger(), nullable=False),
-        sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_live_event")),
     )
     op.create_index(op.f("ix_live_event_at"), "live_event", ["at"], unique=False)
@@ -298,13 +297,21 @@ def upgrade() -> None:
         "filing_condition",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("category_code", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("number", sa.SmallInteger(), nullable=False),
         sa.Column("name_zh", sa.Text(), nullable=False),
         sa.Column("name_en", sa.Text(), nullable=False),
+        sa.Column("closing_zh", sa.Text(), nullable=False),
+        sa.Column("closing_en", sa.Text(), nullable=False),
         sa.Column("limit_value", sa.Float(), nullable=False),
         sa.Column("limit_unit", sa.Text(), nullable=False),
-        sa.Column("leading", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("valid", postgresql.TSTZRANGE(), nullable=False),
+        postgresql.ExcludeConstraint(
+            (sa.column("code"), "="),
+            (sa.column("valid"), "&&"),
+            using="gist",
+            name="ex_filing_condition_one_limit_at_a_time",
+        ),
         sa.CheckConstraint(
             "limit_unit in ('hours', 'working_hours', 'working_days', 'natural_days')",
             name=op.f("ck_filing_condition_limit_unit"),
@@ -588,6 +595,8 @@ def upgrade() -> None:
             server_default=sa.text("'[]'"),
             nullable=False,
         ),
+        sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("clocks", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("ground_version", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["category_code"], ["category.code"], name=op.f("fk_incident_category_code")
@@ -736,8 +745,8 @@ def upgrade() -> None:
         sa.Column("to_status", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("previous_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_hash", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incident.id"], name=op.f("fk_history_incident_id")
         ),

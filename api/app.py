@@ -1,0 +1,49 @@
+"""The web application: services, routes, pages, errors and the live feed put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from api.errors import add_error_answers
+from api.live import LiveFeed
+from api.pages import routers as page_routers
+from api.pages.security import SecurityHeaders
+from api.routes import accounts, ground, health, incidents, live
+from api.services import Services, make_services
+
+STATIC = Path(__file__).parent / "static"
+
+
+def make_app(services: Services | None = None) -> FastAPI:
+    """The application on given services, or on those of the environment's settings."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        feed = LiveFeed(app.state.services)
+        app.state.live = feed
+        await feed.start()
+        yield
+        await feed.stop()
+
+    app = FastAPI(
+        title="Gridward",
+        version="1",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services or make_services()
+    app.add_middleware(SecurityHeaders)
+    add_error_answers(app)
+    for module in (incidents, ground, accounts, live, health):
+        app.include_router(module.router)
+    for router in page_routers:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return app

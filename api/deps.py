@@ -1,0 +1,154 @@
+"""What routes ask for: the session that is committed before the answer leaves, who asks, in which language.
+
+This is the one place of the web side that commits. `scope="function"` matters: by FastAPI's default
+the answer would leave before the commit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from api.auth import Account, account_of, check_password
+from api.i18n import Language, choose_language
+from api.permissions import may
+from api.services import Services
+from grid.core.errors import NotAllowed
+
+SESSION_COOKIE = "gridward_session"
+LANGUAGE_COOKIE = "gridward_lang"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class SignInNeeded(Exception):
+    """A page was asked for without being signed in; answered by a way to the sign-in page."""
+
+    def __init__(self, next_url: str) -> None:
+        self.next_url = next_url
+
+
+class NotSignedIn(Exception):
+    """A program asked without a valid token; answered 401."""
+
+
+def get_services(request: Request) -> Services:
+    """The services of this process."""
+    services: Services = request.app.state.services
+    return services
+
+
+def get_session(request: Request) -> Iterator[Session]:
+    """A session, committed when the route has returned and before its answer leaves."""
+    with get_services(request).sessions() as session:
+        yield session
+        session.commit()
+
+
+def get_now() -> datetime:
+    """The present moment; a dependency so that tests may set it."""
+    return datetime.now(UTC)
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+DbSession = Annotated[Session, Depends(get_session, scope="function")]
+Now = Annotated[datetime, Depends(get_now)]
+
+
+def get_language(request: Request) -> Language:
+    """The reader's language: ?lang=, then the cookie, then Accept-Language, then the town's default."""
+    return choose_language(
+        request.query_params.get("lang"),
+        request.cookies.get(LANGUAGE_COOKIE),
+        request.headers.get("accept-language"),
+        get_services(request).settings.web.default_language,
+    )
+
+
+Lang = Annotated[Language, Depends(get_language)]
+
+
+def get_account(request: Request, session: DbSession, now: Now) -> Account | None:
+    """Who asks: by bearer token, by basic password, or by the page's session; None for nobody.
+
+    A wrong token or password is an error, not nobody. A session that changes something must carry
+    its CSRF value in `X-CSRF-Token`.
+    """
+    header = request.headers.get("authorization", "")
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        account = account_of(session, value.strip(), "token", now)
+        if account is None:
+            raise NotSignedIn
+        return account
+    if scheme.lower() == "basic":
+        return _basic(session, value, now)
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if not cookie:
+        return None
+    account = account_of(session, cookie, "session", now)
+    if account is not None and request.method not in SAFE_METHODS:
+        sent = request.headers.get("x-csrf-token", "")
+        if not secrets.compare_digest(sent.encode(), account.csrf.encode()):
+            raise NotAllowed("auth.csrf")
+    return account
+
+
+def _basic(session: Session, value: str, now: datetime) -> Account:
+    try:
+        username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise NotSignedIn from error
+    row = check_password(session, username, password, now)
+    if row is None:
+        # The failure is counted even though the request ends in an error.
+        session.commit()
+        raise NotSignedIn
+    return Account(row.id, row.username, row.name, row.role, row.staff_id, "")
+
+
+MaybeAccount = Annotated[Account | None, Depends(get_account, scope="function")]
+
+
+def get_signed_in(account: MaybeAccount) -> Account:
+    """Who asks; 401 for nobody."""
+    if account is None:
+        raise NotSignedIn
+    return account
+
+
+SignedIn = Annotated[Account, Depends(get_signed_in, scope="function")]
+
+
+def get_page_account(request: Request, account: MaybeAccount) -> Account:
+    """Who asks for a page; the way to the sign-in page for nobody."""
+    if account is None:
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        raise SignInNeeded(quote(target, safe="/?=&"))
+    return account
+
+
+PageAccount = Annotated[Account, Depends(get_page_account, scope="function")]
+
+
+def require(account: Account, permission: str) -> None:
+    """NotAllowed `auth.not_permitted` when the account's role lacks the permission."""
+    if not may(account.role, permission):
+        raise NotAllowed("auth.not_permitted", role=account.role, permission=permission)
+
+
+def allowed(permission: str) -> Callable[[Account], Account]:
+    """A dependency: the signed-in account, if its role has the permission."""
+
+    def check(account: SignedIn) -> Account:
+        require(account, permission)
+        return account
+
+    return check

@@ -1,0 +1,139 @@
+"""The live feed: one LISTEN connection a process, server-sent events to every console.
+
+An event's id is that of its row in `live_event`. Ids are given before commit, so a smaller id may be
+committed after a larger one: a reader that comes back is sent the last MARGIN events again, and takes
+each incident by its version. Nothing is lost over a dropped line or a restarted server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio.to_thread
+import orjson
+import psycopg
+from sse_starlette import ServerSentEvent
+
+from api.services import Services
+from dispatch.incidents import LIVE_CHANNEL
+from dispatch.reading import live_since, newest_live_id
+from grid.core.database import database_url
+
+LOG = logging.getLogger("gridward.live")
+MARGIN = 200
+BATCH = 1000
+QUEUE_LENGTH = 2000
+RETRY_MS = 2000
+# Also asked without a notification, in case the listening connection was down for a moment.
+ASK_AGAIN_SECONDS = 15.0
+
+
+class LiveFeed:
+    """Fans committed changes out to the streams of this process."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._streams: set[asyncio.Queue[dict[str, Any] | None]] = set()
+        self._woken = asyncio.Event()
+        self._last_id = 0
+        self._sent: set[int] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begins to listen; to be stopped with `stop`."""
+        self._last_id = await anyio.to_thread.run_sync(self._newest)
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._pump())]
+
+    async def stop(self) -> None:
+        """Ends the streams and the listening connection."""
+        for stream in self._streams:
+            stream.put_nowait(None)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def events(self, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
+        """The stream of one reader: what it missed since `last_event_id`, then what comes."""
+        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(QUEUE_LENGTH)
+        self._streams.add(queue)
+        try:
+            yield ServerSentEvent(comment="gridward", retry=RETRY_MS)
+            if last_event_id and last_event_id.isdigit():
+                since = max(0, int(last_event_id) - MARGIN)
+                while missed := await anyio.to_thread.run_sync(self._since, since):
+                    for event in missed:
+                        yield _message(event)
+                    since = missed[-1]["id"]
+                    if len(missed) < BATCH:
+                        break
+            while (event := await queue.get()) is not None:
+                yield _message(event)
+        finally:
+            self._streams.discard(queue)
+
+    @property
+    def readers(self) -> int:
+        """How many streams are open in this process."""
+        return len(self._streams)
+
+    def _newest(self) -> int:
+        with self._services.sessions() as session:
+            return newest_live_id(session)
+
+    def _since(self, last_id: int) -> list[dict[str, Any]]:
+        with self._services.sessions() as session:
+            return live_since(session, last_id, BATCH)
+
+    async def _listen(self) -> None:
+        url = database_url(self._services.settings.database)
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+                async with connection:
+                    await connection.execute(f"listen {LIVE_CHANNEL}")
+                    self._woken.set()
+                    async for _ in connection.notifies():
+                        self._woken.set()
+            except psycopg.Error as error:
+                LOG.warning("live feed lost its connection, trying again: %s", error)
+                await asyncio.sleep(1)
+
+    async def _pump(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), ASK_AGAIN_SECONDS)
+            self._woken.clear()
+            try:
+                events = await anyio.to_thread.run_sync(self._since, max(0, self._last_id - MARGIN))
+            except Exception:
+                LOG.exception("live feed could not read")
+                await asyncio.sleep(1)
+                continue
+            for event in events:
+                if event["id"] in self._sent:
+                    continue
+                self._sent.add(event["id"])
+                self._fan_out(event)
+            if events:
+                self._last_id = max(self._last_id, events[-1]["id"])
+                floor = self._last_id - MARGIN
+                self._sent = {known for known in self._sent if known > floor}
+
+    def _fan_out(self, event: dict[str, Any]) -> None:
+        for queue in list(self._streams):
+            try:
+                queue.put_nowait(event)
+            except asyncio.QueueFull:
+                # A reader that does not read is let go; it comes back with its last id.
+                self._streams.discard(queue)
+                with contextlib.suppress(asyncio.QueueEmpty):
+                    queue.get_nowait()
+                queue.put_nowait(None)
+
+
+def _message(event: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(data=orjson.dumps(event).decode(), event="incident", id=str(event["id"]))

@@ -1,0 +1,315 @@
+"""Incidents over HTTP: report, read, move, place, photograph."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, Header, Query, Response, UploadFile
+from fastapi.responses import FileResponse
+from pydantic import AwareDatetime
+
+from api.auth import Account
+from api.deps import DbSession, Lang, MaybeAccount, NotSignedIn, Now, ServicesDep, SignedIn, require
+from api.permissions import may
+from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, incident_out
+from dispatch import evidence as evidence_store
+from dispatch import reading, steps
+from dispatch.intake import Report, take_in
+from dispatch.placing import GivenPoint
+from grid.core.errors import BadInput, NotAllowed
+
+router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"description": "A problem, as application/problem+json"}
+    for code in (401, 403, 404, 409, 422)
+}
+
+
+@router.post("", status_code=201, response_model=IncidentOut, responses=PROBLEMS)
+def report(
+    asked: IncidentIn,
+    response: Response,
+    session: DbSession,
+    services: ServicesDep,
+    account: MaybeAccount,
+    language: Lang,
+    now: Now,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> dict[str, Any]:
+    """Takes a report in and answers with place, grid, post, person, limit and the reason.
+
+    The same `Idempotency-Key`, or the same `(channel, external_id)`, gives the same incident with
+    status 200. Without an account only the channels open to all are taken.
+    """
+    _may_report(services, session, account, asked.channel)
+    datum = asked.location.datum if asked.location else None
+    if asked.location and not datum:
+        _, rules = services.desk.read(session)
+        datum = rules.channel(asked.channel).datum
+    point = (
+        GivenPoint(asked.location.lon, asked.location.lat, datum or "wgs84")
+        if asked.location
+        else None
+    )
+    who = f"account:{account.username}" if account else "anonymous"
+    taken = take_in(
+        session,
+        services.desk,
+        Report(
+            channel=asked.channel,
+            description=asked.description,
+            category=asked.category,
+            address=asked.address,
+            point=point,
+            reporter_name=asked.reporter.name if asked.reporter else None,
+            reporter_phone=asked.reporter.phone if asked.reporter else None,
+            external_id=asked.external_id,
+            # A key belongs to its sender: nobody can read another's incident by guessing a key.
+            idempotency_key=f"{who}|{idempotency_key}" if idempotency_key else None,
+            occurred_at=asked.occurred_at,
+        ),
+        who,
+        now,
+    )
+    response.status_code = 201 if taken.created else 200
+    response.headers["Location"] = f"/api/v1/incidents/{taken.number}"
+    row = reading.one_incident(session, taken.number)
+    return _shaped(row, account, language, now)
+
+
+@router.get("", response_model=IncidentPage, responses=PROBLEMS)
+def list_incidents(
+    session: DbSession,
+    account: SignedIn,
+    language: Lang,
+    now: Now,
+    status: Annotated[list[str] | None, Query()] = None,
+    queue: str | None = None,
+    grid: str | None = None,
+    category: str | None = None,
+    channel: str | None = None,
+    post: str | None = None,
+    assignee: int | None = None,
+    flag: str | None = None,
+    bbox: str | None = None,
+    from_at: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    to_at: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    q: Annotated[str | None, Query(max_length=200)] = None,
+    open_only: Annotated[bool, Query(alias="open")] = False,
+    overdue: bool = False,
+    sort: str = "-reported_at",
+    page: int = 1,
+    page_size: int = 50,
+) -> dict[str, Any]:
+    """Incidents by filters; `q` is a number or words; `status` may be given several times or with commas."""
+    statuses = tuple(s for part in status or () for s in part.split(",") if s)
+    asked = reading.IncidentFilter(
+        statuses=statuses,
+        queue=queue or None,
+        grid=grid or None,
+        category=category or None,
+        channel=channel or None,
+        post=post or None,
+        assignee_id=_visible_assignee(account, assignee),
+        flag=flag or None,
+        bbox=parse_bbox(bbox),
+        from_at=from_at,
+        to_at=to_at,
+        words=q or None,
+        open_only=open_only,
+        overdue_at=now if overdue else None,
+    )
+    found = reading.list_incidents(session, asked, sort, page, page_size)
+    return {
+        "items": [_shaped(row, account, language, now) for row in found.items],
+        "total": found.total,
+        "total_is_least": found.total_is_least,
+        "page": found.page,
+        "page_size": found.page_size,
+    }
+
+
+@router.get("/queues")
+def queues(session: DbSession, account: SignedIn) -> dict[str, int]:
+    """How many incidents wait in each queue."""
+    require(account, "console")
+    return reading.queue_counts(session)
+
+
+@router.get("/{number}", response_model=IncidentOut, responses=PROBLEMS)
+def one(
+    number: str, session: DbSession, account: SignedIn, language: Lang, now: Now
+) -> dict[str, Any]:
+    """One incident, with the moves that this account may make now."""
+    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    return _shaped(row, account, language, now)
+
+
+@router.get("/{number}/history", responses=PROBLEMS)
+def history(number: str, session: DbSession, account: SignedIn) -> list[dict[str, Any]]:
+    """The record of one incident, oldest line first."""
+    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    return reading.history_of(session, row["id"])
+
+
+@router.post("/{number}/moves", response_model=IncidentOut, responses=PROBLEMS)
+def move(
+    number: str,
+    asked: MoveIn,
+    session: DbSession,
+    services: ServicesDep,
+    account: SignedIn,
+    language: Lang,
+    now: Now,
+) -> dict[str, Any]:
+    """Makes a later step: 409 when somebody was faster or it is not possible now, 403 when not yours."""
+    require(account, "move")
+    reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    steps.make_move(
+        session,
+        services.desk,
+        number,
+        steps.Asked(
+            move=asked.move,
+            note=asked.note,
+            to=asked.to,
+            until=asked.until,
+            condition=asked.condition,
+            version=asked.version,
+        ),
+        actor_of(account),
+        now,
+    )
+    return _shaped(reading.one_incident(session, number), account, language, now)
+
+
+@router.post("/{number}/place", response_model=IncidentOut, responses=PROBLEMS)
+def place(
+    number: str,
+    asked: PlaceIn,
+    session: DbSession,
+    services: ServicesDep,
+    account: SignedIn,
+    language: Lang,
+    now: Now,
+) -> dict[str, Any]:
+    """Gives a waiting incident its place (a pin or a candidate); it then goes on by itself."""
+    require(account, "fix_place")
+    point = None
+    if asked.lon is not None and asked.lat is not None:
+        point = GivenPoint(asked.lon, asked.lat, asked.datum or "wgs84")
+    steps.fix_place(
+        session,
+        services.desk,
+        number,
+        steps.PlaceGiven(point, asked.candidate, asked.category, asked.version),
+        actor_of(account),
+        now,
+    )
+    return _shaped(reading.one_incident(session, number), account, language, now)
+
+
+@router.post("/{number}/evidence", status_code=201, responses=PROBLEMS)
+def add_evidence(
+    number: str,
+    session: DbSession,
+    services: ServicesDep,
+    account: SignedIn,
+    now: Now,
+    photo: Annotated[UploadFile, File()],
+    stage: Annotated[Literal["before", "during", "after"], Form()] = "before",
+    lon: Annotated[float | None, Form()] = None,
+    lat: Annotated[float | None, Form()] = None,
+    taken_at: Annotated[datetime | None, Form()] = None,
+    client_id: Annotated[str | None, Form(max_length=100)] = None,
+) -> dict[str, Any]:
+    """Adds a photograph; the same `client_id` counts once."""
+    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    limit_bytes = services.settings.web.upload_limit_mb * 1_000_000
+    content = photo.file.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise BadInput(
+            "evidence.too_large", field="photo", most_mb=services.settings.web.upload_limit_mb
+        )
+    kept = evidence_store.keep_photo(
+        session,
+        services.settings.database.home_folder / "evidence",
+        row["id"],
+        number,
+        evidence_store.Photo(
+            content=content,
+            stage=stage,
+            point=None if lon is None or lat is None else (lon, lat),
+            taken_at=taken_at if taken_at and taken_at.tzinfo else None,
+            client_id=f"{account.id}|{client_id}" if client_id else None,
+        ),
+        f"account:{account.username}",
+        now,
+    )
+    return {"id": kept, "stage": stage, "url": f"/api/v1/incidents/{number}/evidence/{kept}"}
+
+
+@router.get("/{number}/evidence/{evidence_id}", responses=PROBLEMS)
+def get_evidence(
+    number: str,
+    evidence_id: int,
+    session: DbSession,
+    services: ServicesDep,
+    account: SignedIn,
+    size: Literal["full", "thumbnail"] = "full",
+) -> FileResponse:
+    """A photograph, whole or small."""
+    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    folder = services.settings.database.home_folder / "evidence"
+    path, media_type = evidence_store.photo_file(session, folder, row["id"], evidence_id, size)
+    return FileResponse(
+        path, media_type=media_type, headers={"Cache-Control": "private, max-age=86400, immutable"}
+    )
+
+
+def actor_of(account: Account) -> steps.Actor:
+    """The account as the workflow knows it."""
+    return steps.Actor(f"account:{account.username}", account.role, account.staff_id)
+
+
+def parse_bbox(written: str | None) -> tuple[float, float, float, float] | None:
+    """`west,south,east,north` in degrees; BadInput `bbox.unreadable`."""
+    if not written:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in written.split(","))
+    except ValueError as error:
+        raise BadInput("bbox.unreadable", field="bbox", bbox=written) from error
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
+        raise BadInput("bbox.unreadable", field="bbox", bbox=written)
+    return west, south, east, north
+
+
+def _may_report(
+    services: ServicesDep, session: DbSession, account: Account | None, channel: str
+) -> None:
+    if account is not None:
+        require(account, "report")
+        return
+    _, rules = services.desk.read(session)
+    if not rules.channel(channel).open_to_all:
+        raise NotSignedIn
+
+
+def _visible_assignee(account: Account, asked: int | None) -> int | None:
+    """Whose tasks bound the answer: anybody's for the desk, one's own for a crew member."""
+    if may(account.role, "read_all_incidents"):
+        return asked
+    if account.staff_id is None:
+        raise NotAllowed("auth.no_person", username=account.username)
+    return account.staff_id
+
+
+def _shaped(
+    row: dict[str, Any], account: Account | None, language: Lang, now: datetime
+) -> dict[str, Any]:
+    if account is None:
+        return incident_out(row, language, now, with_people=False)
+    moves = steps.possible_moves(row, actor_of(account))
+    return incident_out(row, language, now, moves)

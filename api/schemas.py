@@ -1,0 +1,245 @@
+"""What requests may say and how an incident is answered: one `In`, one `Out`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from api.i18n import Language, translate
+
+AMBER_FROM = 0.8
+
+
+class LocationIn(BaseModel):
+    """A point: longitude, latitude and its datum (the channel's when absent)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lon: float = Field(strict=True, allow_inf_nan=False, examples=[114.6021])
+    lat: float = Field(strict=True, allow_inf_nan=False, examples=[33.6014])
+    datum: str | None = Field(default=None, examples=["wgs84", "gcj02", "bd09", "epsg:4547"])
+
+
+class ReporterIn(BaseModel):
+    """Who reports; both may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, max_length=200)
+    phone: str | None = Field(default=None, max_length=50)
+
+
+class IncidentIn(BaseModel):
+    """A report: words, a point, or both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: str = Field(examples=["hotline_12345"])
+    description: str = Field(default="", examples=["永胜路与站前路交叉口东北角垃圾满溢"])
+    category: str | None = Field(default=None, examples=["06042"])
+    address: str | None = None
+    location: LocationIn | None = None
+    reporter: ReporterIn | None = None
+    external_id: str | None = Field(default=None, max_length=200)
+    occurred_at: AwareDatetime | None = None
+
+
+class MoveIn(BaseModel):
+    """A step of an incident; `version` is the one the caller has seen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    move: str
+    note: str | None = Field(default=None, max_length=4000)
+    to: str | int | None = None
+    until: AwareDatetime | None = None
+    condition: str | None = None
+    version: int | None = None
+
+
+class PlaceIn(BaseModel):
+    """The place a person has chosen: a point, or a candidate by its position in the list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lon: float | None = Field(default=None, strict=True, allow_inf_nan=False)
+    lat: float | None = Field(default=None, strict=True, allow_inf_nan=False)
+    datum: str | None = None
+    candidate: int | None = Field(default=None, ge=0)
+    category: str | None = None
+    version: int | None = None
+
+
+class GeoPoint(BaseModel):
+    """Where an incident lies, and how that was found."""
+
+    lon: float
+    lat: float
+    datum: str = "wgs84"
+    match: str
+    confidence: float
+    spread_m: float | None
+
+
+class IncidentOut(BaseModel):
+    """An incident as every reader gets it; personal data of reporters is never in it."""
+
+    number: str
+    status: str
+    queue: str | None
+    channel: str
+    category: dict[str, str] | None
+    urgency: str | None
+    description: str
+    address: str | None
+    location: GeoPoint | None
+    span: dict[str, Any] | None
+    candidates: list[dict[str, Any]]
+    reading: dict[str, Any]
+    segment: dict[str, Any] | None
+    side: str | None
+    grid: dict[str, str] | None
+    neighbour_grid: dict[str, str] | None
+    tasks: list[dict[str, Any]]
+    reason: str
+    reasons: list[dict[str, Any]]
+    flags: list[str]
+    occurred_at: datetime
+    reported_at: datetime
+    due_at: datetime | None
+    disposed_at: datetime | None
+    ended_at: datetime | None
+    lamp: str | None
+    version: int
+    evidence: list[dict[str, Any]]
+    moves: list[str]
+
+
+class IncidentPage(BaseModel):
+    """One page of incidents."""
+
+    items: list[IncidentOut]
+    total: int
+    total_is_least: bool
+    page: int
+    page_size: int
+
+
+def incident_out(
+    row: dict[str, Any],
+    language: Language,
+    now: datetime,
+    moves: list[str] | None = None,
+    *,
+    with_people: bool = True,
+) -> dict[str, Any]:
+    """A row of `dispatch.reading` as the answer's shape, sentences in the reader's language."""
+    geocoding = row["geocoding"] or {}
+    category = None
+    if row["category_code"]:
+        category = {
+            "code": row["category_code"],
+            "name_zh": row["category_zh"],
+            "name_en": row["category_en"],
+        }
+    location = None
+    if row["lon"] is not None:
+        location = {
+            "lon": round(row["lon"], 7),
+            "lat": round(row["lat"], 7),
+            "datum": "wgs84",
+            "match": row["match"],
+            "confidence": row["confidence"],
+            "spread_m": row["spread_m"],
+        }
+    segment = None
+    if row["segment_id"] is not None:
+        segment = {"id": row["segment_id"], "street": row["street"]}
+    return {
+        **{
+            name: row[name]
+            for name in (
+                *("number", "status", "queue", "urgency", "description", "address", "span"),
+                *("side", "flags", "occurred_at", "reported_at", "due_at", "disposed_at"),
+                *("ended_at", "version"),
+            )
+        },
+        "channel": row["channel_code"],
+        "category": category,
+        "location": location,
+        "candidates": geocoding.get("candidates", []),
+        "reading": geocoding.get("reading", {}),
+        "segment": segment,
+        "grid": _pair(row["grid_code"], row["grid_name"]),
+        "neighbour_grid": _pair(row["neighbour_code"], row["neighbour_name"]),
+        "tasks": [_task(task, with_people) for task in row["tasks"]],
+        "reason": reason_text(row["reason"], language, with_people=with_people),
+        "reasons": row["reason"] if with_people else [],
+        "lamp": lamp_of(row, now),
+        "evidence": [_evidence(row["number"], item) for item in row["evidence"]],
+        "moves": moves or [],
+    }
+
+
+def reason_text(
+    reasons: list[dict[str, Any]], language: Language, *, with_people: bool = True
+) -> str:
+    """The reasons of a decision as one line."""
+    parts = []
+    for item in reasons:
+        if not with_people and item["code"].startswith("person."):
+            continue
+        values = dict(item["values"])
+        for name in ("post", "unit", "side", "match", "how", "datum"):
+            if values.get(name):
+                values[name] = translate(language, f"{name}.{values[name]}")
+        values["category_name"] = values.get(f"name_{language}", "")
+        if isinstance(values.get("value"), float) and values["value"].is_integer():
+            values["value"] = int(values["value"])
+        parts.append(translate(language, f"reason.{item['code']}", **values))
+    return ("；" if language == "zh" else "; ").join(parts)
+
+
+def lamp_of(row: dict[str, Any], now: datetime) -> str | None:
+    """Green, amber from 80 % of the time given, red past it; None when nothing runs."""
+    due_at, start = row["due_at"], row["dispatched_at"]
+    if due_at is None or start is None:
+        return None
+    end = row["disposed_at"] or row["ended_at"] or now
+    if end > due_at:
+        return "red"
+    whole = (due_at - start).total_seconds()
+    used = (end - start).total_seconds()
+    return "amber" if whole > 0 and used / whole >= AMBER_FROM else "green"
+
+
+def _pair(code: str | None, name: str | None) -> dict[str, str] | None:
+    return {"code": code, "name": name or ""} if code else None
+
+
+def _task(task: dict[str, Any], with_people: bool) -> dict[str, Any]:
+    assignee = None
+    if task["assignee_id"] is not None and with_people:
+        assignee = {"id": task["assignee_id"], "name": task["assignee_name"]}
+    return {
+        **{
+            name: task[name]
+            for name in ("id", "post", "lead", "status", "due_at", "accepted_at", "done_at")
+        },
+        "assignee": assignee,
+        "unit": task["unit"],
+    }
+
+
+def _evidence(number: str, item: dict[str, Any]) -> dict[str, Any]:
+    base = f"/api/v1/incidents/{number}/evidence/{item['id']}"
+    return {
+        "id": item["id"],
+        "stage": item["stage"],
+        "url": base,
+        "thumbnail_url": f"{base}?size=thumbnail",
+        "taken_at": item["taken_at"],
+        "received_at": item["received_at"],
+    }

@@ -1,0 +1,32 @@
+"""What one server process holds: settings, the database door and the desk; made once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from dispatch.intake import Desk
+from grid.core.cluster import Cluster
+from grid.core.database import make_engine, make_sessions
+from grid.core.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handed to every route through `request.app.state.services`."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    desk: Desk
+
+
+def make_services(settings: Settings | None = None) -> Services:
+    """Opens the database in use; the private cluster is started when there is no URL of another."""
+    chosen = settings or Settings()
+    if chosen.database.database_url is None:
+        Cluster(chosen.database).start()
+    engine = make_engine(chosen.database)
+    return Services(chosen, engine, make_sessions(engine), Desk(chosen.town))

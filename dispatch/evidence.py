@@ -1,0 +1,129 @@
+"""Photographs: checked by content, re-encoded without their metadata, kept under their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from dispatch.models import Evidence
+from grid.core.bulk import ewkt_point
+from grid.core.errors import BadInput, NotFound
+
+LONGEST_SIDE_PX = 2560
+THUMBNAIL_PX = 320
+MOST_PIXELS = 80_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "MPO")
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photograph as it came: bytes, stage, lon/lat (WGS 84) if told, moment if told, the phone's own id."""
+
+    content: bytes
+    stage: str
+    point: tuple[float, float] | None
+    taken_at: datetime | None
+    client_id: str | None
+
+
+def keep_photo(
+    session: Session,
+    folder: Path,
+    incident_id: int,
+    number: str,
+    photo: Photo,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Keeps a photograph of an incident and returns its id; the same `client_id` gives the same id.
+
+    Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.client_id_reused`.
+    """
+    content = _clean_jpeg(photo.content)
+    digest = hashlib.sha256(content).hexdigest()
+    path = _path(folder, digest)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved into place: a killed process leaves no half photograph.
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    lon, lat = photo.point or (None, None)
+    made = session.scalar(
+        insert(Evidence)
+        .values(
+            incident_id=incident_id,
+            stage=photo.stage,
+            client_id=photo.client_id,
+            sha256=digest,
+            media_type="image/jpeg",
+            size_bytes=len(content),
+            actor=actor,
+            point=ewkt_point(lon, lat),
+            taken_at=photo.taken_at,
+            received_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["client_id"])
+        .returning(Evidence.id)
+    )
+    if made is not None:
+        return int(made)
+    known = session.execute(
+        select(Evidence.id, Evidence.incident_id).where(Evidence.client_id == photo.client_id)
+    ).one()
+    if known.incident_id != incident_id:
+        raise BadInput("evidence.client_id_reused", field="client_id", number=number)
+    return int(known.id)
+
+
+def photo_file(
+    session: Session, folder: Path, incident_id: int, evidence_id: int, size: str
+) -> tuple[Path, str]:
+    """Path and media type of a photograph, `full` or `thumbnail`; NotFound `evidence.unknown`, `evidence.file_missing`."""
+    row = session.execute(
+        select(Evidence.sha256, Evidence.media_type).where(
+            Evidence.id == evidence_id, Evidence.incident_id == incident_id
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("evidence.unknown", field="evidence_id")
+    path = _path(folder, row.sha256)
+    if not path.exists():
+        raise NotFound("evidence.file_missing", field="evidence_id")
+    if size == "full":
+        return path, row.media_type
+    small = path.with_name(f"{row.sha256}.small.jpg")
+    if not small.exists():
+        with Image.open(path) as image:
+            image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+            fresh = small.with_suffix(".new")
+            image.convert("RGB").save(fresh, "JPEG", quality=80)
+            fresh.replace(small)
+    return small, "image/jpeg"
+
+
+def _clean_jpeg(content: bytes) -> bytes:
+    """The picture upright, at most LONGEST_SIDE_PX, as JPEG without any metadata."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise BadInput("evidence.too_many_pixels", field="photo", most=MOST_PIXELS)
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError) as error:
+        raise BadInput("evidence.not_a_photo", field="photo") from error
+    upright.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX))
+    out = io.BytesIO()
+    upright.save(out, "JPEG", quality=85, optimize=True)
+    return out.getvalue()
+
+
+def _path(folder: Path, digest: str) -> Path:
+    return folder / digest[:2] / f"{digest}.jpg"

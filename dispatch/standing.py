@@ -1,0 +1,158 @@
+"""How an incident stands: the workflow's facts and the clocks, kept with it as JSON, moved on one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from dispatch import clocks as clock_steps
+from dispatch.catalogue import CategoryFacts, ConditionFacts
+from dispatch.clocks import Clock, ClockKind, Pause
+from dispatch.deadlines import LimitTable, seed_stage_rules
+from dispatch.facts import Actor, Facts, Given, Rules
+from dispatch.incidents import Line
+from dispatch.moves import State
+from dispatch.progress import Clocks, clocks_after, facts_after
+from dispatch.workflow import check_move
+from dispatch.worktime import Limit, WorkCalendar
+from grid.core.errors import NotFound
+
+_STAGES = LimitTable(seed_stage_rules())
+_SETS = frozenset({"assignees", "reporters", "doers", "doer_units"})
+_MOMENTS = frozenset({"suspended_until", "closed_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Facts and clocks of one incident at one moment."""
+
+    facts: Facts
+    clocks: Mapping[ClockKind, Clock]
+
+    def due_at(self, calendar: WorkCalendar) -> datetime | None:
+        """When disposal must be done; None while no disposal clock runs towards an end."""
+        clock = self.clocks.get(ClockKind.DISPOSAL)
+        return None if clock is None else clock_steps.due_at(clock, calendar)
+
+    def at(self, now: datetime, calendar: WorkCalendar) -> Standing:
+        """The same with `overdue` told for this moment."""
+        clock = self.clocks.get(ClockKind.DISPOSAL)
+        late = clock is not None and clock_steps.overdue(clock, now, calendar)
+        return replace(self, facts=replace(self.facts, overdue=late))
+
+
+def stage_limits(
+    now: datetime,
+    calendar: WorkCalendar,
+    category: CategoryFacts | None,
+    condition: ConditionFacts | None,
+) -> dict[ClockKind, Limit]:
+    """The limit of every clock that an incident of this category and condition may start now."""
+    day = now.astimezone(calendar.zone).date()
+    urgency = category.urgency if category else None
+    limits: dict[ClockKind, Limit] = {}
+    for kind in ClockKind:
+        try:
+            limits[kind] = _STAGES.find(kind.value, day, urgency=urgency).limit
+        except NotFound:
+            continue
+    if condition is not None:
+        limits[ClockKind.DISPOSAL] = condition.limit
+    return limits
+
+
+def advance(
+    standing: Standing,
+    move: str,
+    actor: Actor,
+    given: Given,
+    limits: Mapping[ClockKind, Limit],
+    rules: Rules,
+    calendar: WorkCalendar,
+    now: datetime,
+) -> tuple[Standing, Line]:
+    """One move made: the standing after it and its line for the record. Raises what `check_move` raises."""
+    current = standing.at(now, calendar)
+    step = check_move(move, actor, current.facts, given, rules, now)
+    clocks: Clocks = clocks_after(
+        step, current.clocks, current.facts, given, limits, rules, calendar, now
+    )
+    facts = facts_after(step, current.facts, actor, given, rules, now)
+    line = Line(move, step.from_state.value, step.to_state.value, given.reason)
+    return Standing(facts, clocks), line
+
+
+def to_json(standing: Standing) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Facts and clocks as the columns keep them; only what differs from the beginning is written."""
+    plain: dict[str, Any] = {}
+    for field in fields(Facts):
+        value = getattr(standing.facts, field.name)
+        if field.name != "state" and value == field.default:
+            continue
+        plain[field.name] = _plain(value)
+    return plain, [_clock_json(clock) for clock in standing.clocks.values()]
+
+
+def from_json(facts: Mapping[str, Any], clocks: list[dict[str, Any]]) -> Standing:
+    """The standing that `to_json` wrote."""
+    values: dict[str, Any] = {}
+    for name, value in facts.items():
+        if name in _SETS:
+            values[name] = frozenset(value)
+        elif name in _MOMENTS:
+            values[name] = datetime.fromisoformat(value)
+        elif name in ("state", "before"):
+            values[name] = State(value)
+        else:
+            values[name] = value
+    known = [_clock_of(item) for item in clocks]
+    return Standing(Facts(**values), {clock.kind: clock for clock in known})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, State):
+        return value.value
+    return value
+
+
+def _clock_json(clock: Clock) -> dict[str, Any]:
+    return {
+        "kind": clock.kind.value,
+        "value": clock.limit.value,
+        "unit": clock.limit.unit.value,
+        "started_at": clock.started_at.isoformat(),
+        "holder": clock.holder,
+        "pauses": [
+            [p.since.isoformat(), p.until.isoformat() if p.until else None, p.why]
+            for p in clock.pauses
+        ],
+        "stopped_at": clock.stopped_at.isoformat() if clock.stopped_at else None,
+        "extensions": clock.extensions,
+        "round": clock.round,
+    }
+
+
+def _clock_of(item: dict[str, Any]) -> Clock:
+    return Clock(
+        kind=ClockKind(item["kind"]),
+        limit=Limit.of(item["value"], item["unit"]),
+        started_at=datetime.fromisoformat(item["started_at"]),
+        holder=item["holder"],
+        pauses=tuple(
+            Pause(
+                datetime.fromisoformat(since),
+                datetime.fromisoformat(until) if until else None,
+                why,
+            )
+            for since, until, why in item["pauses"]
+        ),
+        stopped_at=datetime.fromisoformat(item["stopped_at"]) if item["stopped_at"] else None,
+        extensions=item["extensions"],
+        round=item["round"],
+    )

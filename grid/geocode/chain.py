@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from grid.geocode.finders import find_community, find_crossing, find_facility, find_km_post, find_number, find_street
-from grid.geocode.findings import Finding
+from grid.geocode.findings import Finding, correction_of
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.lines import Point
-from grid.geocode.model import Answer, Candidate
+from grid.geocode.model import Answer, Candidate, Correction
 from grid.geocode.parsed import Parsed
 from grid.geocode.places import find_place
 from grid.geocode.spans import find_span
@@ -114,14 +114,14 @@ def _ranked(findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near:
 def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[Finding], reasons: list[str]) -> Answer:
     reading = parsed.reading()
     if not ranked:
-        return Answer("none", 0.0, None, None, reading, corrections=parsed.corrections(), reasons=tuple(dict.fromkeys([*reasons, "no_place"])))
+        return Answer("none", 0.0, None, None, reading, reasons=tuple(dict.fromkeys([*reasons, "no_place"])))
     best = ranked[0]
     rivals = [f for f in ranked[1:] if math.dist(f.point, best.point) > SAME_PLACE_M and f.sureness > best.sureness * 0.75]
     confidence = best.sureness
     if rivals:
         confidence *= best.sureness / (best.sureness + 0.8 * sum(r.sureness for r in rivals))
         reasons.append("several_places")
-    corrections = parsed.corrections()
+    corrections = _corrections(parsed, best)
     if corrections:
         reasons.append("corrected")
     street = best.street
@@ -146,6 +146,17 @@ def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[Finding], reasons
         reasons=tuple(dict.fromkeys(reasons)),
         candidates=tuple(_candidate(f, gazetteer, factor) for f in kept[:MOST_CANDIDATES]),
     )
+
+
+def _corrections(parsed: Parsed, best: Finding) -> tuple[Correction, ...]:
+    """What was taken for another word on the way to the answer given."""
+    ends = [(e.street, None) for e in parsed.span if e.street is not None] if parsed.span else []
+    said = [(parsed.street, best.street), (parsed.cross, best.cross), *((h, best.cross) for h in parsed.hints)]
+    found = [correction_of(ref, street) for ref, street in said if street >= 0]
+    found += [ref.correction for ref, _ in ends if ref is not None]
+    if best.place_correction is not None:
+        found.append(best.place_correction)
+    return tuple(dict.fromkeys(c for c in found if c is not None))
 
 
 def _distinct(ranked: list[Finding]) -> list[Finding]:

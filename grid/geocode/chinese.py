@@ -27,6 +27,7 @@ class _Text:
         self.communities: list[int] = []
         self.numbers: list[HouseNumber] = []
         self.kms: list[int] = []
+        self.inside: list[StreetRef] = []
 
     def mark(self, start: int, end: int, char: str) -> None:
         self.marked = self.marked[:start] + char * (end - start) + self.marked[end:]
@@ -51,7 +52,7 @@ def parse_chinese(typed: str, gazetteer: Gazetteer) -> Parsed:
     unknown_streets(text)
     corrected_streets(text, gazetteer)
     _find_km_posts(text)
-    parsed = Parsed(communities=tuple(text.communities))
+    parsed = Parsed(communities=tuple(text.communities), hints=list(text.inside))
     _find_facility(text, parsed)
     _find_numbers(text)
     rest = _structure(text, parsed)
@@ -66,6 +67,7 @@ def _find_names(text: _Text, gazetteer: Gazetteer) -> None:
         streets = hit.of(STREET)
         if streets:
             if _is_part_of_a_name(hit, before, after):
+                text.inside.append(StreetRef(text.typed[hit.start : hit.end], streets))
                 continue
             text.add_street(hit.start, hit.end, StreetRef(text.typed[hit.start : hit.end], streets))
             continue
@@ -153,7 +155,7 @@ def _find_numbers(text: _Text) -> None:
             if shorter is None or after.startswith(("米", "公里")):
                 continue
             written = shorter.group(0)
-        if not written.endswith(("号", "弄", "巷")) and not behind_street and not joined:
+        if not written.endswith(("号", "弄", "巷")) and not ((behind_street or joined) and written[0].isdigit()):
             continue
         house = house_number(written.rstrip("-"))
         if house is None:
@@ -227,6 +229,14 @@ def _after_street(marked: str, first: re.Match[str]) -> int:
 
 def _span(text: _Text, parsed: Parsed) -> str | None:
     marked = text.marked
+    gates = w.GATES_RE.search(marked)
+    if gates:
+        head = re.search(rf"({w.PLACE_WITH_PARTS}|{w.LANDMARK})$", marked[: gates.start()])
+        first = re.search("[\ue000-\ue3ff]", marked[: gates.start()])
+        parsed.span = (_end(text, *gates.span(1)), _end(text, *gates.span(2)))
+        parsed.landmark = _place(text, *head.span()) if head else None
+        parsed.street = text.street(first.group(0)) if first else None
+        return marked[gates.end() :]
     for pattern in (w.SPAN_RE, w.BETWEEN_RE):
         for m in pattern.finditer(marked):
             one, two = (m.span(2), m.span(3)) if pattern is w.SPAN_RE else (m.span(1), m.span(2))
@@ -332,7 +342,12 @@ def _relations(rest: str, parsed: Parsed) -> None:
     if under and parsed.landmark and re.search("桥墩?$|高架$|天桥$|隧道$", parsed.landmark.text):
         parsed.side = "under"
         return
-    compass = w.SIDE_RE.search(rest)
+    # "东南角往南约80米路西": the side is what is said last, after the bearing.
+    compass = None
+    for compass in w.SIDE_RE.finditer(rest):
+        if toward and compass.end() <= toward.start():
+            continue
+        break
     fixed = next((name for pattern, name in w.FIXED_SIDES if pattern.search(rest)), "")
     if fixed in ("opposite", "both", "left", "right"):
         parsed.side = fixed

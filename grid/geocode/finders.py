@@ -178,7 +178,7 @@ def find_street(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             near = lines.nearest(anchor, street)
             segment = near[0] if near else -1
         sure = 0.75 if spread <= 150 else 0.55 if spread <= 400 else 0.4
-        finding = Finding("street", point, sure * likeness, spread, gazetteer.street_names[street], street=street, segment=segment, line=parts, whole_street=True)
+        finding = Finding("street", point, sure * likeness, spread, gazetteer.street_names[street], street=street, segment=segment, line=parts)
         yield to_side(finding, gazetteer, parsed.side) if parsed.side else finding
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.lines import COMPASS, STEP_ASIDE_M, Point, aside, at, walk
-from grid.geocode.model import Floats
+from grid.geocode.model import Correction, Floats
 from grid.geocode.parsed import Parsed, StreetRef
 
 
@@ -28,7 +28,7 @@ class Finding:
     side: str = ""
     line: tuple[Floats, ...] | None = None
     reasons: tuple[str, ...] = ()
-    whole_street: bool = False
+    place_correction: Correction | None = None
 
 
 def options(ref: StreetRef | None) -> Iterator[tuple[int, float]]:
@@ -38,6 +38,13 @@ def options(ref: StreetRef | None) -> Iterator[tuple[int, float]]:
     for each in (ref, *ref.rivals):
         for street in each.ids:
             yield street, each.likeness
+
+
+def correction_of(ref: StreetRef | None, street: int) -> Correction | None:
+    """The correction that made a street of what was typed; None when it was typed so, or is not this reference's."""
+    if ref is None:
+        return None
+    return next((each.correction for each in (ref, *ref.rivals) if street in each.ids), None)
 
 
 def moved(finding: Finding, parsed: Parsed, gazetteer: Gazetteer) -> Finding:

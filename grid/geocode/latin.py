@@ -195,7 +195,7 @@ def _likeliest(
     names = text.gazetteer.street_names
     for likeness, _, a, b, option, ids in found:
         if likeness >= found[0][0] - 0.2 and not any(set(ids) & set(k.ids) for k in kept) and len(kept) < 8:
-            kept.append(StreetRef(names[ids[0]], ids, likeness, Correction(text.said(a, b), names[ids[0]], option.how)))
+            kept.append(StreetRef(text.said(a, b), ids, likeness, Correction(text.said(a, b), names[ids[0]], option.how)))
     first = kept[0]
     return found[0][2], found[0][3], StreetRef(first.text, first.ids, first.likeness, first.correction, tuple(kept[1:]))
 

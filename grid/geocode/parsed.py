@@ -74,8 +74,3 @@ class Parsed:
             span_to=self.span[1].text if self.span else "",
             km_post=self.km_text,
         )
-
-    def corrections(self) -> tuple[Correction, ...]:
-        """Every word that was taken for another."""
-        refs = (self.street, self.cross, self.landmark, *((e.street for e in self.span) if self.span else ()))
-        return tuple(dict.fromkeys(r.correction for r in refs if r is not None and r.correction is not None))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from grid.geocode.findings import Finding, moved, options
-from grid.geocode.fold import fold
+from grid.geocode.fold import fold, has_cjk, latin_key
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.lines import COMPASS, Point
+from grid.geocode.model import Correction
 from grid.geocode.names import PLACE, Hit
 from grid.geocode.parsed import Parsed, PlaceRef
 
@@ -20,22 +20,23 @@ _GATE = re.compile(r"(东南|东北|西南|西北|[东南西北])(?:门|出口|�
 _BEARING = {"东": "east", "南": "south", "西": "west", "北": "north", "东南": "southeast", "东北": "northeast", "西南": "southwest", "西北": "northwest"}
 
 
-def place_ids(ref: PlaceRef, gazetteer: Gazetteer) -> tuple[tuple[int, float], ...]:
-    """(dense place, likeness) for a place as read: its own ids, else the name within one wrong key."""
+def place_ids(ref: PlaceRef, gazetteer: Gazetteer) -> list[tuple[int, float, Correction | None]]:
+    """(dense place, likeness, correction) for a place as read: its own ids, else the name within one wrong key."""
     if ref.ids:
-        return tuple((i, ref.likeness) for i in ref.ids)
-    key = fold(ref.text)
-    if len(key) < 3:
-        return ()
-    found: list[tuple[int, float]] = []
-    for word in (key, *_shorter(key)):
-        ids = Hit(0, 0, word, gazetteer.chinese.refs.get(word, ())).of(PLACE)
+        return [(i, ref.likeness, ref.correction) for i in ref.ids]
+    chinese = has_cjk(ref.text)
+    key = fold(ref.text) if chinese else latin_key(ref.text)
+    refs = gazetteer.chinese.refs if chinese else gazetteer.latin.refs
+    for word in (key, *(_shorter(key) if chinese else ())):
+        ids = Hit(0, 0, word, refs.get(word, ())).of(PLACE)
         if ids:
-            return tuple((i, 0.95) for i in ids)
-    for meant in gazetteer.chinese_spelling.meant([key])[0]:
-        ids = Hit(0, 0, meant.key, gazetteer.chinese.refs[meant.key]).of(PLACE)
-        found.extend((i, meant.likeness) for i in ids)
-    return tuple(found[:8])
+            return [(i, 0.95, None) for i in ids]
+    spelling = gazetteer.chinese_spelling if chinese else gazetteer.latin_spelling
+    found: list[tuple[int, float, Correction | None]] = []
+    for meant in spelling.meant([key])[0] if len(key) >= 3 else ():
+        for i in Hit(0, 0, meant.key, refs[meant.key]).of(PLACE):
+            found.append((i, meant.likeness, Correction(ref.text, gazetteer.places.name[i], meant.how)))
+    return found[:8]
 
 
 def _shorter(key: str) -> Iterator[str]:
@@ -55,7 +56,7 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     named = gazetteer.places
     streets = list(options(parsed.street))
     found = place_ids(ref, gazetteer)
-    for place, likeness in found[:60]:
+    for place, likeness, correction in found[:60]:
         point = (named.x_m[place], named.y_m[place])
         sure, street = 0.9 * likeness, -1
         reasons: tuple[str, ...] = ()
@@ -63,7 +64,7 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             away, street = min((_distance(gazetteer, s, point), s) for s, _ in streets)
             if away > max(ON_STREET_M, named.spread_m[place] * 1.5):
                 sure, street, reasons = sure * 0.5, -1, ("place.not_on_street",)
-        finding = Finding("place", at_gate(ref.text, point, named.spread_m[place]), sure, max(40.0, named.spread_m[place]), named.name[place], street=street, place=place, reasons=reasons)
+        finding = Finding("place", at_gate(ref.text, point, named.spread_m[place]), sure, max(40.0, named.spread_m[place]), named.name[place], street=street, place=place, reasons=reasons, place_correction=correction)
         yield moved(finding, parsed, gazetteer)
 
 
@@ -83,8 +84,3 @@ def _distance(gazetteer: Gazetteer, street: int, point: Point) -> float:
         return near[2]
     anchor = gazetteer.street_anchor(street)
     return math.inf if anchor is None else max(0.0, math.dist(anchor, point) - 400.0)
-
-
-def with_likeness(ref: PlaceRef, likeness: float) -> PlaceRef:
-    """The same place, less surely meant."""
-    return replace(ref, likeness=likeness)

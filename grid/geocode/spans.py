@@ -75,7 +75,7 @@ def _end_points(end: End, street: int, gazetteer: Gazetteer) -> Iterator[tuple[P
             yield found[0], found[1]
     if end.place is not None:
         named = gazetteer.places
-        for place, likeness in place_ids(end.place, gazetteer)[:8]:
+        for place, likeness, _ in place_ids(end.place, gazetteer)[:8]:
             point = (named.x_m[place], named.y_m[place])
             near = gazetteer.lines.nearest(point, street) if street >= 0 and gazetteer.lines.of_street[street] else None
             yield point, 0.95 * likeness * (0.4 if near is not None and near[2] > 300 else 1.0)

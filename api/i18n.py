@@ -60,35 +60,3 @@ def has(key: str) -> bool:
 def messages_under(language: Language, *prefixes: str) -> dict[str, str]:
     """The messages whose id begins with one of `prefixes`, unfilled: what a page gives to its scripts."""
     return {key: text for key, text in catalogue(language).items() if key.startswith(prefixes)}
-
-
-def choose_language(
-    asked: str | None, kept: str | None, accepted: str | None, default: Language = "zh"
-) -> Language:
-    """The reader's language: asked for in the address, else kept in the cookie, else the browser's first.
-
-    `accepted` is the Accept-Language header as sent. Unknown languages fall through to `default`.
-    """
-    for wish in (asked, kept):
-        known = _known(wish)
-        if known:
-            return known
-    wishes = [_weighed(part) for part in (accepted or "").split(",") if part.strip()]
-    for _, tag in sorted(wishes, key=lambda wish: -wish[0]):
-        known = _known(tag)
-        if known:
-            return known
-    return default
-
-
-def _known(tag: str | None) -> Language | None:
-    main = (tag or "").strip().lower().split("-")[0]
-    return next((language for language in LANGUAGES if language == main), None)
-
-
-def _weighed(part: str) -> tuple[float, str]:
-    tag, _, weight = part.partition(";q=")
-    try:
-        return float(weight) if weight else 1.0, tag
-    except ValueError:
-        return 0.0, tag

@@ -6,6 +6,8 @@ Every colour stands on its own against the light and the dark ground; a lamp's c
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +47,8 @@ STATUS_SHAPES: Mapping[str, str] = {
     "refused": "cross",
     "declined": "cross",
     "voided": "cross",
+    "merged": "cross",
+    "fixed_on_spot": "tick",
 }
 
 # Class of street → width in pixels at zoom 15.
@@ -60,8 +64,10 @@ STREET_WIDTHS_PX: Mapping[str, float] = {
 }
 
 
-def grid_colour(position: int) -> str:
-    """The colour of the grid at `position` (0, 1, 2 …) in the order of codes; the palette repeats."""
+def grid_colour(code: str) -> str:
+    """The colour of a grid, always the same for its code; codes that follow one another differ."""
+    digits = re.findall(r"\d+", code)
+    position = int(digits[-1]) if digits else zlib.crc32(code.encode())
     return GRID_COLOURS[position % len(GRID_COLOURS)]
 
 

@@ -1,0 +1,95 @@
+"""One way to make a page: a template, the reader's language, the account, and the sentences its scripts need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.auth import Account
+from api.deps import LANGUAGE_COOKIE, SESSION_COOKIE, get_language, get_services
+from api.i18n import HTML_LANG, LANGUAGES, messages_under, translate
+from maps.page import BaseMap, MapPieces, Mark, render, town_map
+
+FOLDER = Path(__file__).resolve().parent.parent
+THEME_COOKIE = "gridward_theme"
+THEMES = frozenset({"light", "dark"})
+YEAR_SECONDS = 365 * 24 * 3600
+
+_templates = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    account: Account | None = None,
+    map_pieces: MapPieces | None = None,
+    messages: tuple[str, ...] = (),
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """A page. `messages` are the prefixes of the sentences handed to the page's scripts."""
+    language = get_language(request)
+    theme = request.cookies.get(THEME_COOKIE)
+
+    def t(key: str, **filled: object) -> str:
+        return translate(language, key, **filled)
+
+    html = _templates.get_template(template).render(
+        t=t,
+        language=language,
+        html_lang=HTML_LANG[language],
+        other_language_url=_other_language_url(request, language),
+        theme=theme if theme in THEMES else None,
+        nonce=request.state.csp_nonce,
+        account=account,
+        map=map_pieces,
+        messages=messages_under(language, *messages) if messages else {},
+        **values,
+    )
+    answer = HTMLResponse(html, status_code=status, headers=headers)
+    answer.headers.setdefault("Cache-Control", "no-store" if account else "no-cache")
+    if request.query_params.get("lang") in LANGUAGES:
+        answer.set_cookie(
+            LANGUAGE_COOKIE,
+            language,
+            max_age=YEAR_SECONDS,
+            samesite="lax",
+            secure=get_services(request).settings.web.secure_cookies,
+        )
+    return answer
+
+
+def map_of(request: Request, *, clustered: bool = False, mark: Mark | None = None) -> MapPieces:
+    """The town's map for this page: the base map of the settings, or a plain ground without one."""
+    web = get_services(request).settings.web
+    base = BaseMap(web.base_map_url, web.base_map_attribution) if web.base_map_url else None
+    return render(town_map(base=base, clustered=clustered, mark=mark), request.state.csp_nonce)
+
+
+def keep_session(request: Request, answer: Any, secret: str, hours: int) -> None:
+    """Puts the session into its cookie: out of reach of scripts, not sent by other sites' forms."""
+    answer.set_cookie(
+        SESSION_COOKIE,
+        secret,
+        max_age=hours * 3600,
+        httponly=True,
+        samesite="lax",
+        secure=get_services(request).settings.web.secure_cookies,
+    )
+
+
+def _other_language_url(request: Request, language: str) -> str:
+    other = "en" if language == "zh" else "zh"
+    return str(request.url.include_query_params(lang=other).replace(scheme="", netloc=""))

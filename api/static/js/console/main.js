@@ -1,0 +1,194 @@
+// The dispatcher's console: one state, shown in a list, on a map and in a panel.
+import "../page.js";
+import { $, $$, debounced, h, toast } from "../dom.js";
+import { get, latest } from "../api.js";
+import { t } from "../messages.js";
+import { Ground } from "../ground.js";
+import { Filters } from "./filters.js";
+import { List } from "./list.js";
+import { MarksLayer } from "./marks_layer.js";
+import { Panel } from "./panel.js";
+import { Report, loadChoices } from "./report.js";
+import { chime, follow } from "./live.js";
+import { useKeys } from "./keys.js";
+import { drawLegend } from "./legend.js";
+
+const PAGE_SIZE = 200;
+const { map, clusters } = window.gridward;
+const ask = latest();
+let items = [];
+let total = 0;
+let least = false;
+let pages = 1;
+let report = null;
+let sound = localStorage.getItem("gridward_sound") === "on";
+const fresh = new Set();
+
+const filters = new Filters($("#filters"), () => { pages = 1; load(); });
+const marks = new MarksLayer({ map, clusters }, (number) => choose(number, { pan: false }));
+const list = new List({
+  onChoose: (number, how) => choose(number, how),
+  onMore: () => { pages += 1; load(); },
+  onRetry: () => load(),
+  onClear: () => filters.set(null),
+});
+const ground = new Ground(map, { onGrid: (code) => { map.closePopup(); filters.set({ grid: code }); } });
+const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onChanged: () => load() });
+
+async function load() {
+  list.waiting();
+  try {
+    const query = filters.query();
+    const got = [];
+    for (let page = 1; page <= pages; page += 1) {
+      const answer = await ask("incidents", { ...query, page, page_size: PAGE_SIZE });
+      got.push(...answer.items);
+      total = answer.total;
+      least = answer.total_is_least;
+      if (got.length >= total) break;
+    }
+    items = got;
+    list.fresh = fresh;
+    list.show(items, total, { narrowed: filters.narrowed, least });
+    marks.show(items);
+    ground.choose(query.grid);
+    if (panel.number) { list.choose(panel.number, false); marks.choose(panel.number, { pan: false }); }
+  } catch (problem) {
+    if (problem.name !== "AbortError") list.failed(problem);
+  }
+}
+const reload = debounced(400, () => { load(); counts(); });
+
+async function counts() {
+  try {
+    const [waiting, all] = await Promise.all([get("incidents/queues"), get("incidents", { open: true, page_size: 1 })]);
+    for (const button of $$("[data-queue]")) {
+      const { queue } = button.dataset;
+      const n = queue ? waiting[queue] || 0 : all.total;
+      $(".badge", button).textContent = all.total_is_least && !queue ? `${n}+` : n;
+      button.hidden = Boolean(queue) && n === 0 && filters.values.queue !== queue && !button.hasAttribute("data-always");
+    }
+  } catch {
+    for (const badge_ of $$("[data-queue] .badge")) badge_.textContent = "";
+  }
+}
+
+async function choose(number, { pan = true, focus = false } = {}) {
+  report?.close();
+  fresh.delete(number);
+  badge();
+  list.choose(number);
+  list.rows.get(number)?.classList.remove("fresh");
+  marks.choose(number, { pan });
+  $(".board").dataset.side = "open";
+  const incident = await panel.open(number, { focus });
+  if (incident?.location && pan && !marks.markers.has(number)) map.setView([incident.location.lat, incident.location.lon], 17);
+  return incident;
+}
+
+function closePanel() {
+  panel.close();
+  report?.close();
+  delete $(".board").dataset.side;
+  marks.choose(null, { pan: false });
+  list.choose(null, false);
+}
+
+async function openReport() {
+  panel.close();
+  $(".board").dataset.side = "open";
+  if (!report) {
+    try {
+      report = new Report($("#report"), { map, ...(await choices), onClose: closePanel, onOpen: choose,
+        onSaved: (incident) => { report.close(); load(); counts(); choose(incident.number); } });
+    } catch (problem) {
+      delete $(".board").dataset.side;
+      toast(problem.message, "red");
+      choices = loadChoices();
+      return;
+    }
+  }
+  report.open();
+}
+
+$("#search").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = $("#search input").value.trim();
+  if (!text) return;
+  try {
+    await get(`incidents/${encodeURIComponent(text)}`);
+    choose(text, { focus: true }); // a number is found whatever the filters are
+  } catch (problem) {
+    if (problem.status === 404 || problem.status === 422) filters.set({ q: text, status: "", queue: "" });
+    else toast(problem.message, "red");
+  }
+});
+
+function badge() {
+  const shown = $("#fresh");
+  shown.hidden = fresh.size === 0;
+  $(".text", shown).textContent = t("console.fresh", { n: fresh.size });
+  document.title = (fresh.size ? `(${fresh.size}) ` : "") + shown.dataset.title;
+}
+$("#fresh").addEventListener("click", () => {
+  const [number] = [...fresh].reverse();
+  fresh.clear();
+  badge();
+  if (number) choose(number);
+});
+
+const seen = new Set();
+function onIncident(event) {
+  const isNew = !seen.has(event.number) && !items.some((incident) => incident.number === event.number) && event.version === 1;
+  seen.add(event.number);
+  if (isNew) {
+    fresh.add(event.number);
+    badge();
+    if (sound) chime();
+  }
+  reload();
+  panel.refresh(event.number);
+}
+
+const soundSwitch = $("#sound");
+function showSound() {
+  soundSwitch.setAttribute("aria-pressed", String(sound));
+  $("use", soundSwitch).setAttribute("href", `/static/icons.svg#${sound ? "bell" : "bell-off"}`);
+}
+soundSwitch.addEventListener("click", () => {
+  sound = !sound;
+  localStorage.setItem("gridward_sound", sound ? "on" : "off");
+  showSound();
+  if (sound) chime();
+});
+
+for (const button of $$("[data-view]")) {
+  button.addEventListener("click", () => {
+    $(".board").dataset.view = button.dataset.view;
+    for (const other of $$("[data-view]")) if (other.tagName === "BUTTON") other.setAttribute("aria-pressed", String(other === button));
+    map.invalidateSize();
+  });
+}
+for (const button of $$("[data-new-report]")) button.addEventListener("click", openReport);
+$("[data-close-report]").addEventListener("click", closePanel);
+useKeys({ list, openReport, close: closePanel });
+new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
+
+showSound();
+drawLegend();
+let choices = loadChoices();
+choices.then((got) => filters.fillCategories(got.categories), (problem) => toast(problem.message, "red"));
+load();
+counts();
+ground.load().then((grids) => {
+  filters.fillGrids(grids);
+  if (!grids.size) $("#map-empty").hidden = false;
+}, (problem) => {
+  const box = $("#map-empty");
+  box.replaceChildren(h("p", { text: problem.message }));
+  box.hidden = false;
+});
+follow(onIncident, () => { load(); counts(); });
+setInterval(() => list.show(items, total, { narrowed: filters.narrowed, least }), 60000); // what is left of a limit grows less
+const opened = new URLSearchParams(location.search).get("incident");
+if (opened) choose(opened);

@@ -1,0 +1,183 @@
+// Taking in a report: while the sentence is typed, the page already shows place, grid, post, person and why.
+import { $, debounced, facts, fill, h, icon, toast } from "../dom.js";
+import { get, latest, post } from "../api.js";
+import { pin } from "../ground.js";
+import { named, t, word } from "../messages.js";
+import { suggestions } from "./suggest.js";
+
+const NEAR_DEGREES = 0.0006; // about 60 m: open incidents this near are shown before saving
+
+export class Report {
+  constructor(form, { map, categories, channels, onClose, onSaved, onOpen }) {
+    this.form = form;
+    Object.assign(this, { map, categories, onClose, onSaved, onOpen });
+    this.point = null;
+    this.marker = null;
+    this.geocode = latest();
+    this.route = latest();
+    this.near = latest();
+    this.key = crypto.randomUUID();
+    const { channel, category } = form.elements;
+    channel.append(...channels.map((entry) => h("option", { value: entry.code, text: named(entry) })));
+    $("#category-names").append(...categories.map((entry) => h("option", { value: named(entry), label: entry.code })));
+    const preview = debounced(350, () => this.preview());
+    form.addEventListener("input", (event) => {
+      if (event.target === form.elements.description) this.suggest();
+      preview();
+    });
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
+    form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.save();
+    });
+    category.addEventListener("change", preview);
+    $("[data-unpin]", form).addEventListener("click", () => this.unpin());
+    map.on("click", (event) => { if (!form.hidden) this.drop(event.latlng); });
+  }
+
+  open() {
+    this.form.hidden = false;
+    this.map.getContainer().classList.add("aiming");
+    this.form.elements.description.focus();
+  }
+
+  close() {
+    this.form.hidden = true;
+    this.map.getContainer().classList.remove("aiming");
+    this.unpin(false);
+  }
+
+  drop(latlng) {
+    this.point = { lon: latlng.lng, lat: latlng.lat };
+    this.marker?.remove();
+    this.marker = pin(this.map, latlng.lat, latlng.lng, (moved) => this.drop(moved));
+    $("[data-unpin]", this.form).hidden = false;
+    this.preview();
+  }
+
+  unpin(again = true) {
+    this.point = null;
+    this.marker?.remove();
+    this.marker = null;
+    $("[data-unpin]", this.form).hidden = true;
+    if (again) this.preview();
+  }
+
+  category() {
+    const text = this.form.elements.category.value.trim();
+    return this.categories.find((entry) => named(entry) === text || entry.code === text) || null;
+  }
+
+  suggest() {
+    const found = suggestions(this.form.elements.description.value, this.categories);
+    fill($("#suggested"), found.map((entry) => h("button", {
+      class: "button small-button", type: "button", text: named(entry),
+      on: { click: () => { this.form.elements.category.value = named(entry); this.preview(); } },
+    })));
+  }
+
+  async preview() {
+    const box = $("#preview");
+    const { address, description } = this.form.elements;
+    const text = (address.value || description.value).trim();
+    if (!text && !this.point) { fill(box, h("p", { class: "muted small", text: t("report.preview_empty") })); return; }
+    box.setAttribute("aria-busy", "true");
+    try {
+      const place = this.point || (await this.locate(text));
+      if (place.waits) {
+        this.doubt(box, place);
+        return;
+      }
+      const way = await this.route("route", { lon: place.lon, lat: place.lat, datum: "wgs84", category: this.category()?.code });
+      this.tell(box, place, way);
+      this.neighbours(place);
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      fill(box, h("p", { class: "note red" }, icon("warning"), h("span", { text: problem.message })));
+    } finally {
+      box.removeAttribute("aria-busy");
+    }
+  }
+
+  /** What the words say; a guess that needs a person is not shown as a place. */
+  async locate(text) {
+    const answer = await this.geocode("geocode", { q: text });
+    this.marker?.remove();
+    this.marker = null;
+    if (answer.lon === null || answer.waits) return { waits: true, reason: answer.reason, candidates: answer.candidates || [] };
+    const at = [answer.lat, answer.lon];
+    this.marker = pin(this.map, ...at, (moved) => this.drop(moved));
+    if (!this.map.getBounds().pad(-0.1).contains(at)) this.map.setView(at, Math.max(16, this.map.getZoom()));
+    return { ...answer, label: answer.candidates?.[0]?.label || answer.street || text };
+  }
+
+  tell(box, place, way) {
+    const person = way.assignee?.name || t("grid.nobody");
+    fill(box, facts([
+      [t("report.place"), place.label ? `${place.label}（${word("match", place.match)} · ${t("place.confidence", { n: Math.round((place.confidence || 0) * 100) })}）` : t("report.pinned")],
+      [t("incident.street"), way.street],
+      [t("incident.grid"), way.grid ? `${way.grid.code} ${way.grid.name || ""}` : t("report.no_grid")],
+      [t("report.person"), way.post ? `${person}（${word("post", way.post)}）` : t("report.post_by_category")],
+    ]), way.reason && h("p", { class: "note small" }, icon("info"), h("span", { text: way.reason })));
+  }
+
+  /** No sure place: the candidates, each one click from being the pin. */
+  doubt(box, { reason, candidates }) {
+    fill($("#neighbours"));
+    fill(box, h("div", { class: "note amber" }, icon("warning"), h("div", {}, h("p", { text: t("report.no_place") }), h("p", { class: "small", text: reason || "" }))),
+      h("ul", {}, candidates.slice(0, 5).map((found) => h("li", {}, h("button", { class: "button quiet start", type: "button", on: { click: () => {
+        this.drop({ lat: found.lat, lng: found.lon });
+        this.map.setView([found.lat, found.lon], 17);
+      } } }, icon("pin"), `${found.label}（${t("place.confidence", { n: Math.round(found.confidence * 100) })}）`)))));
+  }
+
+  async neighbours(place) {
+    const box = $("#neighbours");
+    const d = NEAR_DEGREES;
+    const bbox = [place.lon - d, place.lat - d, place.lon + d, place.lat + d].map((x) => x.toFixed(6)).join(",");
+    try {
+      const { items } = await this.near("incidents", { bbox, open: true, page_size: 5 });
+      fill(box, items.length && h("div", { class: "note amber" }, icon("warning"), h("div", {},
+        h("b", { class: "block", text: t("report.near", { n: items.length }) }),
+        ...items.slice(0, 3).map((incident) => h("button", { class: "button quiet start", type: "button",
+          text: `${incident.number} ${named(incident.category)}`, on: { click: () => this.onOpen(incident.number) } })))));
+    } catch {
+      fill(box);
+    }
+  }
+
+  async save() {
+    const { elements } = this.form;
+    const button = $("button[type=submit]", this.form);
+    const text = elements.description.value.trim();
+    if (!text) { elements.description.setAttribute("aria-invalid", "true"); elements.description.focus(); return; }
+    elements.description.removeAttribute("aria-invalid");
+    const body = { channel: elements.channel.value, category: this.category()?.code || null, description: text };
+    if (elements.address.value.trim()) body.address = elements.address.value.trim();
+    if (this.point) body.location = { ...this.point, datum: "wgs84" };
+    if (elements.name.value || elements.phone.value) body.reporter = { name: elements.name.value || null, phone: elements.phone.value || null };
+    button.disabled = true;
+    try {
+      // The same key until it is saved: a second press never makes a second incident.
+      const incident = await post("incidents", body, { "Idempotency-Key": this.key });
+      this.key = crypto.randomUUID();
+      const channel = elements.channel.value;
+      this.form.reset();
+      elements.channel.value = channel;
+      fill($("#preview"));
+      fill($("#neighbours"));
+      fill($("#suggested"));
+      toast(t("report.saved", { number: incident.number }));
+      this.onSaved(incident);
+    } catch (problem) {
+      toast(problem.message, "red");
+      if (problem.field && elements[problem.field]) elements[problem.field].setAttribute("aria-invalid", "true");
+    } finally {
+      button.disabled = false;
+    }
+  }
+}
+
+export const loadChoices = async () => {
+  const [categories, channels] = await Promise.all([get("categories"), get("channels")]);
+  return { categories: categories.items || categories, channels: channels.items || channels };
+};

@@ -1,0 +1,147 @@
+// The outbox: everything done on the phone is first written here, then sent in order; nothing leaves it unsent
+// unless its owner gives it up. Each account on a shared phone has its own.
+import { get, post, upload, Problem } from "../api.js";
+import { addItem, allItems, putItem, removeItem } from "./store.js";
+
+const STUCK = new Set(["conflict", "refused"]);
+const LONGEST_WAIT_MS = 60000;
+
+export class Outbox {
+  constructor({ account, username, onChange, onSent, renew }) {
+    Object.assign(this, { account, username, onChange, onSent, renew });
+    this.items = [];
+    this.busy = false;
+    this.wait_ms = 2000;
+    this.timer = 0;
+    addEventListener("online", () => this.send());
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.send());
+  }
+
+  async read() {
+    this.items = (await allItems()).filter((item) => item.account === this.account);
+    this.onChange(this.items);
+    return this.items;
+  }
+
+  /** Writes what was done; resolves only when it is safe on the phone. */
+  async add(items) {
+    for (const item of items) {
+      await addItem({ account: this.account, client_id: crypto.randomUUID(), at: new Date().toISOString(), state: "waiting", ...item });
+    }
+    await this.read();
+    this.send();
+  }
+
+  async send() {
+    if (this.busy || !this.items.some((item) => !STUCK.has(item.state))) return;
+    this.busy = true;
+    clearTimeout(this.timer);
+    const held = new Set(); // an incident whose earlier item is stuck keeps its later ones back
+    try {
+      for (const item of await this.read()) {
+        if (STUCK.has(item.state)) held.add(item.number);
+        if (held.has(item.number)) continue;
+        const done = await this.sendOne(item);
+        if (done === "later") return this.again();
+        if (done === "stuck") held.add(item.number);
+      }
+      this.wait_ms = 2000;
+    } finally {
+      this.busy = false;
+      await this.read();
+    }
+  }
+
+  again() {
+    this.timer = setTimeout(() => this.send(), this.wait_ms);
+    this.wait_ms = Math.min(this.wait_ms * 2, LONGEST_WAIT_MS);
+  }
+
+  async sendOne(item, renewed = false) {
+    const retried = Boolean(item.tried);
+    item.tried = true;
+    item.state = "sending";
+    await putItem(item);
+    this.onChange(this.items);
+    try {
+      const answer = item.kind === "photo" ? await this.sendPhoto(item) : await this.sendMove(item);
+      return await this.finished(item, answer);
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (problem.isLine || problem.status >= 500) return this.put(item, "waiting", "later");
+      if (problem.status === 403 && problem.code === "auth.csrf" && !renewed && (await this.renew())) return this.sendOne(item, true);
+      if (problem.status === 401) return this.put(item, "sign_in", "later");
+      if (problem.status === 409 && item.kind === "move") return this.conflicted(item, retried, problem);
+      item.why = problem.message;
+      return this.put(item, "refused", "stuck");
+    }
+  }
+
+  async put(item, state, outcome) {
+    item.state = state;
+    await putItem(item);
+    return outcome;
+  }
+
+  sendMove(item) {
+    const body = { move: item.move, note: item.note || null, version: item.version };
+    return post(`incidents/${encodeURIComponent(item.number)}/moves`, body, { "Idempotency-Key": item.client_id });
+  }
+
+  sendPhoto(item) {
+    const form = new FormData();
+    form.set("photo", item.photo, "photo.jpg");
+    form.set("stage", item.stage);
+    form.set("taken_at", item.at);
+    form.set("client_id", item.client_id);
+    if (item.lon !== undefined) { form.set("lon", item.lon); form.set("lat", item.lat); }
+    return upload(`incidents/${encodeURIComponent(item.number)}/evidence`, form);
+  }
+
+  async finished(item, answer) {
+    // What we did later was done on top of this very step: it now stands on the version the step made.
+    if (item.kind === "move" && answer?.version) {
+      for (const later of this.items) {
+        if (later.order > item.order && later.number === item.number && later.kind === "move" && later.version === item.version) {
+          later.version = answer.version;
+          await putItem(later);
+        }
+      }
+    }
+    await removeItem(item.order);
+    this.onSent(item, answer);
+    return "sent";
+  }
+
+  /** Somebody else was faster, or our first sending did arrive and only its answer was lost. */
+  async conflicted(item, retried, problem) {
+    try {
+      const [incident, history] = await Promise.all([
+        get(`incidents/${encodeURIComponent(item.number)}`), get(`incidents/${encodeURIComponent(item.number)}/history`)]);
+      const mine = history.some((line) => line.move === item.move && line.actor === `account:${this.username}` && (line.note || null) === (item.note || null));
+      if (retried && mine) return await this.finished(item, incident);
+      const last = history[history.length - 1];
+      item.theirs = { status: incident.status, move: last?.move, at: last?.at, version: incident.version };
+    } catch (second) {
+      if (second instanceof Problem && second.isLine) return this.put(item, "waiting", "later");
+      item.theirs = null;
+    }
+    item.why = problem.message;
+    return this.put(item, "conflict", "stuck");
+  }
+
+  async onTop(item) {
+    if (item.theirs) item.version = item.theirs.version;
+    delete item.theirs;
+    delete item.tried;
+    await this.put(item, "waiting");
+    await this.read();
+    this.send();
+  }
+
+  async giveUp(item) {
+    await removeItem(item.order);
+    await this.read();
+    this.send();
+  }
+}

@@ -1,0 +1,49 @@
+// The phone page without network: its shell comes from the phone. VERSION and SHELL are put before this by the server.
+/* global VERSION, SHELL */
+const CACHE = `gridward-field-${VERSION}`;
+const WAIT_MS = 4000;
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil((async () => {
+    for (const name of await caches.keys()) if (name.startsWith("gridward-field-") && name !== CACHE) await caches.delete(name);
+    await self.clients.claim();
+  })());
+});
+
+// The page: fresh when the network answers in time, else the copy; a way to the sign-in page is never kept.
+async function page(request) {
+  const cache = await caches.open(CACHE);
+  const copy = await cache.match("/field");
+  const answer = fetch(request).then(async (fresh) => {
+    if (fresh.ok && !fresh.redirected) await cache.put("/field", fresh.clone());
+    return fresh;
+  });
+  if (!copy) return answer;
+  const late = new Promise((resolve) => setTimeout(() => resolve(copy), WAIT_MS));
+  return Promise.race([answer, late]).catch(() => copy);
+}
+
+// Our own files: the copy at once, a fresh one for the next time.
+async function file(request) {
+  const cache = await caches.open(CACHE);
+  const copy = await cache.match(request, { ignoreSearch: true });
+  const fresh = fetch(request).then(async (answer) => {
+    if (answer.ok) await cache.put(request, answer.clone());
+    return answer;
+  });
+  if (!copy) return fresh;
+  fresh.catch(() => {});
+  return copy;
+}
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  if (request.mode === "navigate" && url.pathname === "/field") event.respondWith(page(request));
+  else if (url.pathname.startsWith("/static/")) event.respondWith(file(request));
+});

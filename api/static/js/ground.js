@@ -1,0 +1,185 @@
+// The town's streets on folium's map: coloured by grid, named when near, a click tells whose they are.
+import { get } from "./api.js";
+import { h, icon } from "./dom.js";
+import { t, word } from "./messages.js";
+
+const L = window.L;
+const POSTS = ["officer", "cleaner", "gardener", "maintainer", "leader"];
+const NAMES_FROM_ZOOM = 16;
+const GRID_NAMES = [13, 15];
+
+const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark";
+
+/** Four people and the leader of a grid, as a bubble. */
+export function gridCard(grid, extra = []) {
+  const crew = grid.crew || {};
+  const rows = POSTS.flatMap((post) => [
+    h("dt", {}, icon(post), " ", word("post", post)),
+    h("dd", { text: crew[post]?.name || t("grid.nobody") }),
+  ]);
+  const swatch = h("span", { class: "swatch" });
+  swatch.style.background = grid.colour;
+  const metres = grid.length_m ? t("grid.length", { km: (grid.length_m / 1000).toFixed(1) }) : "";
+  return h("div", { class: "bubble" },
+    h("h3", {}, swatch, grid.name || grid.code),
+    h("p", { class: "muted small", text: [grid.code, metres].filter(Boolean).join(" · ") }),
+    h("dl", {}, rows), ...extra);
+}
+
+export class Ground {
+  constructor(map, { onGrid = null } = {}) {
+    this.map = map;
+    this.onGrid = onGrid;
+    this.grids = new Map();
+    this.lines = new Map();
+    this.names = L.layerGroup();
+    this.chosen = null;
+    map.on("moveend", () => this.label());
+  }
+
+  /** Draws every grid's streets; `features` from grids.geojson (fetched or kept offline). */
+  draw(features, { fit = true } = {}) {
+    for (const line of this.lines.values()) line.remove();
+    this.lines.clear();
+    this.grids.clear();
+    for (const feature of features) {
+      const grid = feature.properties;
+      this.grids.set(grid.code, { ...grid, geometry: feature.geometry });
+      if (!feature.geometry) continue;
+      const line = L.geoJSON(feature, { style: () => this.style(grid) });
+      line.on("click", (event) => {
+        L.DomEvent.stopPropagation(event);
+        this.open(grid.code, event.latlng);
+      });
+      line.on("mouseover", () => line.setStyle({ weight: 6, opacity: 1 }));
+      line.on("mouseout", () => line.setStyle(this.style(grid)));
+      line.addTo(this.map);
+      this.lines.set(grid.code, line);
+    }
+    if (fit) this.fit();
+    this.label();
+  }
+
+  async load(options) {
+    const collection = await get("grids.geojson");
+    this.draw(collection.features || [], options);
+    return this.grids;
+  }
+
+  style(grid) {
+    const chosen = this.chosen === grid.code;
+    const faded = this.chosen && !chosen;
+    return { color: grid.colour || "#8a93a3", weight: chosen ? 5 : 3, opacity: faded ? 0.35 : dark() ? 0.85 : 0.9 };
+  }
+
+  choose(code) {
+    this.chosen = code || null;
+    for (const [key, line] of this.lines) line.setStyle(this.style(this.grids.get(key)));
+    this.lines.get(code)?.bringToFront();
+  }
+
+  open(code, latlng) {
+    const grid = this.grids.get(code);
+    if (!grid) return;
+    const extra = this.onGrid ? [h("button", { class: "button", type: "button", on: { click: () => this.onGrid(code) } },
+      icon("filter"), t("grid.only_this"))] : [];
+    L.popup({ maxWidth: 320 }).setLatLng(latlng).setContent(gridCard(grid, extra)).openOn(this.map);
+  }
+
+  fit() {
+    const all = L.latLngBounds([]);
+    for (const line of this.lines.values()) all.extend(line.getBounds());
+    if (all.isValid()) this.map.fitBounds(all, { padding: [18, 18], animate: false });
+    return all.isValid();
+  }
+
+  /** Grid names from afar, street names from near: without a base map the lines must speak for themselves. */
+  async label() {
+    const zoom = this.map.getZoom();
+    this.names.clearLayers();
+    if (zoom >= GRID_NAMES[0] && zoom <= GRID_NAMES[1]) {
+      for (const [code, line] of this.lines) {
+        const grid = this.grids.get(code);
+        const centre = middle(grid.geometry);
+        if (centre && this.map.getBounds().contains(centre)) this.write(centre, grid.code, 0, "grid-label");
+      }
+    } else if (zoom >= NAMES_FROM_ZOOM) {
+      await this.nameStreets();
+    }
+    this.names.addTo(this.map);
+  }
+
+  async nameStreets() {
+    const view = this.map.getBounds().pad(0.05);
+    const bbox = [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()].map((x) => x.toFixed(6)).join(",");
+    let answer;
+    try {
+      answer = await (this.segments || ((box) => get("segments.geojson", { bbox: box })))(bbox);
+    } catch {
+      return; // names are a help, not the work: the map stays usable without them
+    }
+    const longest = new Map();
+    for (const { geometry, properties } of answer.features || []) {
+      const name = properties.street || properties.name;
+      if (!name || geometry?.type !== "LineString") continue;
+      const length = properties.length_m || geometry.coordinates.length;
+      const inside = geometry.coordinates.some(([lon, lat]) => this.map.getBounds().contains([lat, lon]));
+      if (inside && length > (longest.get(name)?.length || 0)) longest.set(name, { length, line: geometry.coordinates });
+    }
+    const taken = [];
+    for (const [name, { line }] of [...longest].sort((a, b) => b[1].length - a[1].length)) {
+      const [from, to] = halfway(line).map((p) => this.map.latLngToContainerPoint([p[1], p[0]]));
+      const at = from.add(to).divideBy(2);
+      if (taken.some((other) => Math.abs(other.x - at.x) < 90 && Math.abs(other.y - at.y) < 22)) continue;
+      taken.push(at);
+      let turn = (Math.atan2(to.y - from.y, to.x - from.x) * 180) / Math.PI;
+      if (turn > 90) turn -= 180;
+      if (turn < -90) turn += 180;
+      this.write(this.map.containerPointToLatLng(at), name, turn, "");
+    }
+  }
+
+  write(place, text, turn, kind) {
+    const span = h("span", { text });
+    span.style.setProperty("--turn", `${turn.toFixed(1)}deg`);
+    const label = L.divIcon({ className: `street-label ${kind}`, html: span, iconSize: [0, 0] });
+    L.marker(place, { icon: label, interactive: false, keyboard: false }).addTo(this.names);
+  }
+}
+
+function halfway(line) {
+  let best = [line[0], line[line.length - 1]];
+  let longest = -1;
+  for (let i = 1; i < line.length; i += 1) {
+    const length = Math.hypot(line[i][0] - line[i - 1][0], line[i][1] - line[i - 1][1]);
+    if (length > longest) {
+      longest = length;
+      best = [line[i - 1], line[i]];
+    }
+  }
+  return best;
+}
+
+function middle(geometry) {
+  const lines = geometry?.type === "MultiLineString" ? geometry.coordinates : geometry ? [geometry.coordinates] : [];
+  const points = lines.flat();
+  if (!points.length) return null;
+  const lon = points.reduce((sum, p) => sum + p[0], 0) / points.length;
+  const lat = points.reduce((sum, p) => sum + p[1], 0) / points.length;
+  // The mean may lie off the grid's own streets: take its nearest vertex.
+  const near = points.reduce((a, b) => (Math.hypot(a[0] - lon, a[1] - lat) <= Math.hypot(b[0] - lon, b[1] - lat) ? a : b));
+  return [near[1], near[0]];
+}
+
+/** A movable pin. */
+export function pin(map, lat, lon, onMove) {
+  const holder = h("span", {});
+  holder.append(icon("pin"));
+  holder.firstChild.style.fill = "var(--surface)";
+  const marker = L.marker([lat, lon], {
+    icon: L.divIcon({ className: "pin", html: holder, iconSize: [36, 44], iconAnchor: [18, 42] }),
+    draggable: Boolean(onMove), autoPan: true, keyboard: true, title: t("map.pin"), zIndexOffset: 1000,
+  }).addTo(map);
+  if (onMove) marker.on("dragend", () => onMove(marker.getLatLng()));
+  return marker;
+}

@@ -1,0 +1,39 @@
+// One incident on a page of its own.
+import "./page.js";
+import { $, fill, h, icon, toast } from "./dom.js";
+import { get } from "./api.js";
+import { t } from "./messages.js";
+import { Ground } from "./ground.js";
+import { mark } from "./marks.js";
+import { story } from "./story.js";
+import { movesBox } from "./console/moves.js";
+
+const L = window.L;
+const box = $("#story");
+const number = box.dataset.number;
+const { map } = window.gridward;
+const ground = new Ground(map);
+let marker = null;
+
+async function show(said = "") {
+  try {
+    const [incident, history] = await Promise.all([
+      get(`incidents/${encodeURIComponent(number)}`), get(`incidents/${encodeURIComponent(number)}/history`)]);
+    fill(box, h("p", { class: "number muted", text: number }),
+      ...story(incident, history.items || history, { moves: movesBox(incident, { grids: ground.grids, onDone: show }) }));
+    if (said) toast(said);
+    marker?.remove();
+    if (incident.location) {
+      marker = L.marker([incident.location.lat, incident.location.lon], {
+        icon: L.divIcon({ className: "mark chosen", html: mark(incident), iconSize: [22, 22] }), keyboard: false, alt: number }).addTo(map);
+      map.setView(marker.getLatLng(), 17);
+      ground.choose(incident.grid?.code);
+    }
+  } catch (problem) {
+    fill(box, h("div", { class: "empty" }, icon("warning"), h("p", { text: problem.message }),
+      h("button", { class: "button", type: "button", text: t("common.retry"), on: { click: () => show() } })));
+  }
+}
+
+await ground.load().catch((problem) => toast(problem.message, "red"));
+show();

@@ -1,0 +1,31 @@
+// The sign of an incident: colour by lamp, shape by state, the same on the map and in the list.
+const SHAPES = {
+  circle: '<circle cx="12" cy="12" r="8"/>',
+  square: '<rect x="4.5" y="4.5" width="15" height="15" rx="2"/>',
+  diamond: '<path d="M12 2.5 21.5 12 12 21.5 2.5 12z"/>',
+  triangle: '<path d="M12 3 21.5 20h-19z"/>',
+  pause: '<circle cx="12" cy="12" r="9"/><path class="in" d="M9.5 8v8M14.5 8v8"/>',
+  tick: '<circle cx="12" cy="12" r="9"/><path class="in" d="m8 12.3 2.8 2.700L16 9.5"/>',
+  cross: '<circle cx="12" cy="12" r="9"/><path class="in" d="m9 9 6 6M15 9l-6 6"/>',
+};
+const SHAPE_OF = {
+  reported: "circle", verifying: "circle", accepted: "circle", filed: "circle", dispatched: "square",
+  in_disposal: "diamond", disposed: "triangle", checking: "triangle", pending_close: "triangle",
+  suspended: "pause", closed: "tick", refused: "cross", declined: "cross", voided: "cross",
+  merged: "cross", fixed_on_spot: "tick",
+};
+export const ENDED = new Set(["closed", "refused", "declined", "voided", "merged", "fixed_on_spot"]);
+
+export const lampOf = (incident) => (ENDED.has(incident.status) ? "ended" : incident.lamp || "green");
+
+const parser = new DOMParser();
+
+/** An SVG element; every part of it comes from the tables above. */
+export function mark(incident, size_px = 22) {
+  const shapes = window.gridward?.styles?.shape || SHAPE_OF;
+  const shape = SHAPES[shapes[incident.status]] || SHAPES.circle;
+  const source = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="${size_px}" height="${size_px}" aria-hidden="true">${shape}</svg>`;
+  const svg = document.importNode(parser.parseFromString(source, "image/svg+xml").documentElement, true);
+  svg.setAttribute("class", `sign lamp-${lampOf(incident)}`);
+  return svg;
+}

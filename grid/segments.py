@@ -1,7 +1,7 @@
 """Streets cut into segments: from crossing to crossing, each with its ends, length and house-number ranges.
 
-Where lines meet is found in `grid.noding`; this file cuts there, joins what no crossing parts, and
-gives every segment a key that stays the same as long as the source does.
+`grid.noding` and `grid.meetings` find where lines meet, `grid.chains` what no crossing parts,
+`grid.kept_rows` treats files that are cut already. Keys stay the same as long as the source does.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from grid import noding
+from grid import kept_rows, meetings, noding
+from grid.chains import Chain, Pieces, chains_of, pieces_of, unjoined, whole_lines
 from grid.core.crs import GEOD, WGS84
 from grid.house_numbers import divide_range
 from grid.sources.base import RANGE_COLUMNS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-ALREADY_CUT_SHARE = 0.01
-"""A file in which fewer meeting places than this lie inside a row is taken as cut already."""
 
 SEGMENT_COLUMNS = (
     "source_key",
@@ -60,17 +58,6 @@ class Segmentation:
     rows_kept: bool
 
 
-@dataclass(slots=True)
-class _Pieces:
-    """Runs of vertices between two cuts. first, last: vertex positions; line: line of each; ordinal:
-    position of the piece on its line."""
-
-    first: Ints
-    last: Ints
-    line: Ints
-    ordinal: Ints
-
-
 def cut(
     streets: gpd.GeoDataFrame, merge: bool = True, keep_rows: bool | None = None
 ) -> Segmentation:
@@ -78,11 +65,11 @@ def cut(
 
     Lines meet at shared OSM nodes where `node_ids` is filled, else at shared vertices (1e-7 degrees)
     and where an end lies within 0.3 m of another line of its level. Lines of level 0 that cross
-    without a node meet all the same; off the ground they pass (`noding.meet`).
+    without a node meet all the same; off the ground they pass (`meetings.meet`).
     merge: join two lines of equal name, class, form, one-way and level where only they meet; lines
     with house-number ranges are never joined.
     keep_rows: True keeps each row as one segment (a file whose rows run from crossing to crossing);
-    None decides by ALREADY_CUT_SHARE for files without node ids when merge is False. In kept rows a
+    None decides by `kept_rows.is_already_cut` for files without node ids when merge is False. In kept rows a
     crossing without a common end is a flyover: the shorter row is moved a level up.
     Keys are `<source_key of the first line>:<piece on that line>`; order is that of the source.
     """
@@ -93,21 +80,23 @@ def cut(
     level = streets["level"].fillna(0).to_numpy(dtype=np.int64, copy=True)
     foreign = _foreign_nodes(streets, len(xy))
     net = noding.network(xy, line.astype(np.int64), level, foreign)
+    if not len(net.line):
+        return _empty()
     if foreign is None:
         net = noding.join_ends(net)
         if keep_rows is None:
-            keep_rows = not merge and _is_already_cut(net)
+            keep_rows = not merge and kept_rows.is_already_cut(net)
     if keep_rows:
         return _rows_as_segments(streets, net)
     if foreign is None:
-        net, _ = noding.snap_ends(net)
-    net, meetings = noding.meet(net)
-    pieces = _pieces(net)
-    chains = _chains(streets, net, pieces) if merge else _single(len(pieces.line))
+        net, _ = meetings.snap_ends(net)
+    net, met = meetings.meet(net)
+    pieces = pieces_of(net)
+    chains = chains_of(streets, net, pieces) if merge else unjoined(len(pieces.line))
     segments, ends = _assemble(streets, net, pieces, chains)
     crossings = _crossings(net, segments, ends)
     return Segmentation(
-        segments, crossings, _crossed(streets, meetings), _touches([], [], [], []), False
+        segments, crossings, _crossed(streets, met), _touches([], [], [], []), False
     )
 
 
@@ -118,113 +107,11 @@ def _foreign_nodes(streets: gpd.GeoDataFrame, vertices: int) -> Ints | None:
     return ids if len(ids) == vertices else None
 
 
-def _is_already_cut(net: noding.Network) -> bool:
-    degree = net.degree()
-    inner = ~net.is_end() & (degree[net.node] > 2)
-    crossed = noding.find(net, np.ones(len(net.level), dtype=bool))
-    inside = int(inner.sum()) + len(noding.loose_ends(net)[0]) + len(crossed.edge_a)
-    return inside < ALREADY_CUT_SHARE * max(int((degree > 2).sum()), 1)
-
-
-def _pieces(net: noding.Network) -> _Pieces:
-    is_cut = net.is_end() | (net.degree()[net.node] > 2)
-    at = np.flatnonzero(is_cut)
-    same = net.line[at[1:]] == net.line[at[:-1]]
-    first, last = at[:-1][same], at[1:][same]
-    line = net.line[first]
-    fresh = np.r_[True, line[1:] != line[:-1]]
-    count = np.arange(len(line))
-    return _Pieces(first, last, line, count - np.maximum.accumulate(np.where(fresh, count, 0)))
-
-
-def _single(size: int) -> list[list[tuple[int, bool]]]:
-    return [[(piece, False)] for piece in range(size)]
-
-
-def _chains(
-    streets: gpd.GeoDataFrame, net: noding.Network, pieces: _Pieces
-) -> list[list[tuple[int, bool]]]:
-    """Pieces to be joined, in order, each with True where it runs against the chain's direction.
-
-    A chain runs the way its earliest piece runs; chains are ordered by their earliest piece.
-    """
-    count = len(pieces.line)
-    node = np.r_[net.node[pieces.first], net.node[pieces.last]]
-    arm_piece, arm_side = np.r_[np.arange(count), np.arange(count)], np.repeat([0, 1], count)
-    order = np.argsort(node, kind="stable")
-    two = np.bincount(node, minlength=len(net.origin))[node[order]] == 2
-    arms = order[two].reshape(-1, 2)
-    p, q = arm_piece[arms[:, 0]], arm_piece[arms[:, 1]]
-    facing = arm_side[arms[:, 0]] == arm_side[arms[:, 1]]
-    kind, oneway, ranged = _traits(streets, net.level)
-    way_p, way_q = oneway[pieces.line[p]], oneway[pieces.line[q]]
-    fit = (p != q) & (kind[pieces.line[p]] == kind[pieces.line[q]])
-    fit &= np.where(facing, way_p == -way_q, way_p == way_q)
-    fit &= ~(ranged[pieces.line[p]] | ranged[pieces.line[q]])
-    mates: dict[int, list[tuple[int, int, bool]]] = {}
-    for a, b, side_a, side_b in zip(
-        p[fit].tolist(),
-        q[fit].tolist(),
-        arm_side[arms[fit, 0]].tolist(),
-        arm_side[arms[fit, 1]].tolist(),
-        strict=True,
-    ):
-        mates.setdefault(a, []).append((side_a, b, bool(side_b)))
-        mates.setdefault(b, []).append((side_b, a, bool(side_a)))
-    chains: list[list[tuple[int, bool]]] = []
-    used = np.zeros(count, dtype=bool)
-    for piece in range(count):
-        if used[piece]:
-            continue
-        used[piece] = True
-        chain = [(piece, False)]
-        if piece in mates:
-            chain += _walk(mates, used, piece, 1)
-            before = _walk(mates, used, piece, 0)
-            chain = [(other, not turned) for other, turned in reversed(before)] + chain
-        chains.append(chain)
-    return chains
-
-
-def _walk(
-    mates: dict[int, list[tuple[int, int, bool]]], used: NDArray[np.bool_], piece: int, side: int
-) -> list[tuple[int, bool]]:
-    """The pieces met on leaving `piece` by its side (0 start, 1 end); True where entered by its end."""
-    met: list[tuple[int, bool]] = []
-    while True:
-        ahead = [(other, turned) for at, other, turned in mates.get(piece, []) if at == side]
-        if not ahead or used[ahead[0][0]]:
-            return met
-        piece, turned = ahead[0]
-        used[piece] = True
-        met.append((piece, turned))
-        side = 0 if turned else 1
-
-
-def _traits(streets: gpd.GeoDataFrame, level: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    """Per line: a code of (name, class, form, level), the one-way sense (1, -1, 0), has ranges."""
-    columns = pd.DataFrame(
-        {
-            "name": streets["name"]
-            .astype("object")
-            .where(streets["name"].notna(), None)
-            .to_numpy(),
-            "class_": streets["class_"].to_numpy(),
-            "form": streets["form"].to_numpy(),
-            "level": level,
-        }
-    )
-    kind = np.asarray(columns.groupby(list(columns), dropna=False, sort=False).ngroup(), np.int64)
-    oneway = streets["oneway"].map({"forward": 1, "backward": -1}).fillna(0).to_numpy(np.int64)
-    ranged = streets[list(RANGE_COLUMNS)].notna().any(axis=1).to_numpy(bool)
-    return kind, oneway, ranged
-
-
 def _assemble(
     streets: gpd.GeoDataFrame,
     net: noding.Network,
-    pieces: _Pieces,
-    chains: list[list[tuple[int, bool]]],
+    pieces: Pieces,
+    chains: list[Chain],
 ) -> tuple[gpd.GeoDataFrame, Ints]:
     """Segments of the chains, and (S, 2) network nodes of their two ends."""
     vertices, owner = _chain_vertices(pieces, chains)
@@ -259,7 +146,7 @@ def _assemble(
     return frame[list(SEGMENT_COLUMNS)], ends
 
 
-def _chain_vertices(pieces: _Pieces, chains: list[list[tuple[int, bool]]]) -> tuple[Ints, Ints]:
+def _chain_vertices(pieces: Pieces, chains: list[Chain]) -> tuple[Ints, Ints]:
     """Vertex positions of every chain in order, and the chain of each; joints are not repeated."""
     flat = [(piece, turned) for chain in chains for piece, turned in chain]
     piece = np.array([p for p, _ in flat], dtype=np.int64)
@@ -285,9 +172,7 @@ def _steps(xy: Floats, owner: Ints) -> Floats:
     return step
 
 
-def _joined_names(
-    streets: gpd.GeoDataFrame, pieces: _Pieces, chain: list[tuple[int, bool]]
-) -> dict[str, str]:
+def _joined_names(streets: gpd.GeoDataFrame, pieces: Pieces, chain: Chain) -> dict[str, str]:
     column = streets.columns.get_loc("names")
     joined: dict[str, str] = {}
     for line in sorted({int(pieces.line[piece]) for piece, _ in chain}):
@@ -304,9 +189,9 @@ def _divided_ranges(
         column: source[column].astype("Int64").array.copy() for column in RANGE_COLUMNS
     }
     ranged = source[list(RANGE_COLUMNS)].notna().any(axis=1).to_numpy(bool)
-    cut_rows = np.flatnonzero(np.bincount(row, minlength=int(row.max(initial=0)) + 1) > 1)
-    for line in np.intersect1d(cut_rows, np.unique(row[ranged])):
-        at = np.flatnonzero(row == line)
+    _, start, count = np.unique(row, return_index=True, return_counts=True)
+    for n in np.flatnonzero((count > 1) & ranged[start]):
+        at = np.arange(start[n], start[n] + count[n])  # pieces of one line follow each other
         for low, high in (RANGE_COLUMNS[:2], RANGE_COLUMNS[2:]):
             begin, end = values[low][at[0]], values[high][at[0]]
             if begin is pd.NA or end is pd.NA:
@@ -339,82 +224,31 @@ def _crossings(net: noding.Network, segments: gpd.GeoDataFrame, ends: Ints) -> g
 
 def _rows_as_segments(streets: gpd.GeoDataFrame, net: noding.Network) -> Segmentation:
     """Each row one segment; flyovers get levels apart, ends inside a row are listed as touches."""
-    at = np.flatnonzero(net.is_end())
-    pieces = _Pieces(at[::2], at[1::2], net.line[at[::2]], np.zeros(len(at) // 2, dtype=np.int64))
-    meetings = _lift_flyovers(net)
-    segments, ends = _assemble(streets, net, pieces, _single(len(pieces.line)))
-    vertex, edge = noding.loose_ends(net)
-    shared_vertex, shared_edge = _ends_on_inner_vertices(net)
-    vertex, edge = np.r_[vertex, shared_vertex], np.r_[edge, shared_edge]
-    segment_of = np.full(len(net.level), -1, dtype=np.int64)
-    segment_of[pieces.line] = np.arange(len(pieces.line))
+    pieces = whole_lines(net)
+    met = kept_rows.lift_flyovers(net)
+    segments, ends = _assemble(streets, net, pieces, unjoined(len(pieces.line)))
+    vertex, edge = kept_rows.ends_inside(net)
     crossings = _crossings(net, segments, ends)
     number = np.full(len(net.origin), -1, dtype=np.int64)
     number[ends.reshape(-1)] = segments[["from_node", "to_node"]].to_numpy().reshape(-1)
     points = shapely.points(net.xy[vertex])
-    segment = segment_of[net.line[edge]]
+    segment = np.searchsorted(pieces.line, net.line[edge])
     share = shapely.line_locate_point(segments.geometry.values[segment], points, normalized=True)
     along_m = share * segments["length_m"].to_numpy()[segment]
     touches = _touches(segment, number[net.node[vertex]], along_m, points)
-    return Segmentation(segments, crossings, _crossed(streets, meetings), touches, True)
+    return Segmentation(segments, crossings, _crossed(streets, met), touches, True)
 
 
-def _lift_flyovers(net: noding.Network) -> noding.Meetings:
-    """Rows of one level that cross: the shorter is moved up, as a bridge is shorter than its road."""
-    metres = net.metres()
-    step = np.r_[np.hypot(*(metres[1:] - metres[:-1]).T), 0.0]
-    step[:-1][net.line[1:] != net.line[:-1]] = 0.0
-    length = np.bincount(net.line, weights=step, minlength=len(net.level))
-    done = noding.Meetings()
-    active = np.ones(len(net.level), dtype=bool)
-    while active.any():
-        found = noding.find(net, active)
-        ended = (found.touch >= 0) & net.is_end()[found.touch]
-        a, b = net.line[found.edge_a][~ended], net.line[found.edge_b][~ended]
-        xy = found.xy[~ended]
-        other = a != b
-        a, b, xy = a[other], b[other], xy[other]
-        shared = _shared_inner(net)
-        a, b, xy = np.r_[a, shared[0]], np.r_[b, shared[1]], np.r_[xy, shared[2]]
-        active = np.zeros(len(net.level), dtype=bool)
-        for k, (one, two) in enumerate(zip(a.tolist(), b.tolist(), strict=True)):
-            done.add(one, two, int(net.level[one]), "levels_apart", xy[k])
-            short, long = (one, two) if length[one] < length[two] else (two, one)
-            noding.lift(net, np.array([short]), np.array([long]))
-            active[short] = True
-    return done
-
-
-def _shared_inner(net: noding.Network) -> tuple[Ints, Ints, Floats]:
-    """Pairs of lines of one level that share a node inside both of them."""
-    inner = np.flatnonzero(~net.is_end() & (net.degree()[net.node] > 2))
-    inner = inner[np.argsort(net.node[inner], kind="stable")]
-    a, b = inner[:-1], inner[1:]
-    same = (net.node[a] == net.node[b]) & (net.line[a] != net.line[b])
-    same &= net.level[net.line[a]] == net.level[net.line[b]]
-    return net.line[a[same]], net.line[b[same]], net.xy[a[same]]
-
-
-def _ends_on_inner_vertices(net: noding.Network) -> tuple[Ints, Ints]:
-    """(end vertex, inner vertex) pairs that share a node: an end drawn to a vertex inside a row."""
-    is_end = net.is_end()
-    inner = np.flatnonzero(~is_end & (net.degree()[net.node] > 2))
-    end_of = np.full(len(net.origin), -1, dtype=np.int64)
-    end_of[net.node[is_end]] = np.flatnonzero(is_end)
-    vertex = end_of[net.node[inner]]
-    return vertex[vertex >= 0], inner[vertex >= 0]
-
-
-def _crossed(streets: gpd.GeoDataFrame, meetings: noding.Meetings) -> gpd.GeoDataFrame:
+def _crossed(streets: gpd.GeoDataFrame, met: meetings.Meetings) -> gpd.GeoDataFrame:
     keys = streets["source_key"].to_numpy()
     return gpd.GeoDataFrame(
         {
-            "first": keys[np.asarray(meetings.first, dtype=np.int64)],
-            "second": keys[np.asarray(meetings.second, dtype=np.int64)],
-            "level": np.asarray(meetings.level, dtype=np.int64),
-            "resolution": meetings.resolution,
+            "first": keys[np.asarray(met.first, dtype=np.int64)],
+            "second": keys[np.asarray(met.second, dtype=np.int64)],
+            "level": np.asarray(met.level, dtype=np.int64),
+            "resolution": met.resolution,
         },
-        geometry=shapely.points(np.asarray(meetings.xy, dtype=np.float64).reshape(-1, 2)),
+        geometry=shapely.points(np.asarray(met.xy, dtype=np.float64).reshape(-1, 2)),
         crs=WGS84,
     )
 

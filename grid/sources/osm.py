@@ -4,7 +4,7 @@ Streets kept: ways whose `highway` is a key of `fields.OSM_CLASSES` or such a ke
 "ramp"), that is motorway, trunk, primary, secondary, tertiary, unclassified, residential,
 living_street, road, service, busway, pedestrian, footway, path, steps, cycleway, bridleway, track.
 Left out: ways with area=yes (squares, not lines) or indoor=yes; pavements and crosswalks mapped beside
-their street (`PAVEMENTS`: footway, path or cycleway = sidewalk, crossing, traffic_island,
+their street (`osm_tags.PAVEMENTS`: footway, path or cycleway = sidewalk, crossing, traffic_island,
 access_aisle, link), for which the street itself answers; and every other highway value (corridor,
 platform, construction, proposed, elevator …). Unnamed streets are kept. `OsmTown.counts` tells how many
 ways of each value were kept and left out.
@@ -12,7 +12,6 @@ ways of each value were kept and left out.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,24 +30,20 @@ from grid.sources.carriageways import mark_dual
 from grid.sources.fields import OSM_CLASSES
 from grid.sources.osm_places import kind_of
 from grid.sources.osm_plates import Plate, between_ends, plates_of
+from grid.sources.osm_tags import (
+    ADMIN_LEVELS,
+    Tags,
+    belongs_elsewhere,
+    boundary_level,
+    form_of,
+    is_boundary,
+    level_of,
+    name_of,
+    names_of,
+    oneway_of,
+)
 
-PAVEMENTS = frozenset({"sidewalk", "crossing", "traffic_island", "access_aisle", "link"})
-ADMIN_LEVELS = {
-    5: "town",
-    6: "town",
-    7: "town",
-    8: "township",
-    9: "community",
-    10: "community",
-    11: "community",
-}
-"""admin_level -> our level: in China 5 is the prefecture city, 6 the county or district, 8 the
-subdistrict or town, 10 the community or village; the levels between fall to their neighbour."""
-_LANGUAGE = re.compile(r"^name:([a-z]{2,3}(?:[-_][A-Za-z0-9]+)?)$")
-_OTHER_NAMES = {"alt_name": "alt", "old_name": "old", "short_name": "short", "ref": "ref"}
 _EVERY = 20_000
-
-Tags = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +137,7 @@ class _Gathered:
         elif thing.is_way():
             self._way(thing, tags)
         elif thing.is_relation():
-            if _is_boundary(tags) and _level(tags, self.admin_levels):
+            if is_boundary(tags) and boundary_level(tags, self.admin_levels):
                 self.areas_wanted[thing.id] = tags.get("name", "")
         else:
             self._area(thing, tags)
@@ -163,15 +158,17 @@ class _Gathered:
         if "addr:interpolation" in tags:
             numbered = [n.ref for n in way.nodes if n.ref in self.numbered]
             ends = [(self.numbered[ref], ref) for ref in numbered]
-            line = [(n.ref, n.lon, n.lat) for n in way.nodes if n.location.valid()]
-            self.plates += between_ends(tags, ends, line)
+            run = [(n.ref, n.lon, n.lat) for n in way.nodes if n.location.valid()]
+            self.plates += between_ends(tags, ends, run)
         open_line = not way.is_closed()
         if open_line and (
             "addr:housenumber" in tags or "man_made" in tags or "bridge:name" in tags
         ):
             line = [(n.lon, n.lat) for n in way.nodes if n.location.valid()]
             if len(line) > 1:
-                middle = shapely.line_interpolate_point(shapely.LineString(line), 0.5, True)
+                middle = shapely.line_interpolate_point(
+                    shapely.LineString(line), 0.5, normalized=True
+                )
                 self._plate(f"way/{way.id}", tags, (middle.x, middle.y))
                 if "bridge:name" in tags:
                     tags = {"name": tags["bridge:name"], "man_made": "bridge"}
@@ -180,7 +177,7 @@ class _Gathered:
     def _street(self, way: Any, tags: Tags) -> None:
         highway = tags["highway"]
         base = highway.removesuffix("_link")
-        if base not in OSM_CLASSES or _belongs_elsewhere(tags):
+        if base not in OSM_CLASSES or belongs_elsewhere(tags):
             self.counts[f"left_out/{highway}"] += 1
             return
         nodes = [(n.ref, n.lon, n.lat) if n.location.valid() else None for n in way.nodes]
@@ -194,12 +191,12 @@ class _Gathered:
             self.refused.append(Refused(f"way/{way.id}", "import.osm.way_clipped", clipped, True))
         self.counts[f"streets/{highway}"] += 1
         common = {
-            "name": _name(tags),
-            "names": _names(tags),
+            "name": name_of(tags),
+            "names": names_of(tags),
             "class_": OSM_CLASSES[base],
-            "oneway": _oneway(tags),
-            "level": _layer(tags),
-            "form": _form(tags),
+            "oneway": oneway_of(tags),
+            "level": level_of(tags),
+            "form": form_of(tags),
             **dict.fromkeys(RANGE_COLUMNS),
         }
         for number, run in enumerate(runs):
@@ -226,10 +223,10 @@ class _Gathered:
         if "addr:housenumber" in tags:
             inner = shape.point_on_surface()
             self._plate(key, tags, (inner.x, inner.y))
-        level = _level(tags, self.admin_levels) if _is_boundary(tags) else None
-        if level and _name(tags):
+        level = boundary_level(tags, self.admin_levels) if is_boundary(tags) else None
+        if level and name_of(tags):
             code = tags.get("ref") or tags.get("official_code") or tags.get("ref:code")
-            row = {"name": _name(tags), "names": _names(tags), "level": level, "code": code}
+            row = {"name": name_of(tags), "names": names_of(tags), "level": level, "code": code}
             self.boundaries.append({**row, "geometry": shape})
         else:
             largest = max(shapely.get_parts(shape), key=shapely.area)
@@ -245,12 +242,12 @@ class _Gathered:
         self.plates += plates
 
     def _place(self, key: str, tags: Tags, geometry: Any) -> None:
-        kind, name = kind_of(tags), _name(tags)
+        kind, name = kind_of(tags), name_of(tags)
         if kind is None or name is None:
             return
         parts = [tags.get("addr:street"), tags.get("addr:housenumber")]
         address = tags.get("addr:full") or " ".join(part for part in parts if part) or None
-        row = {"name": name, "names": _names(tags), "kind": kind, "address": address}
+        row = {"name": name, "names": names_of(tags), "kind": kind, "address": address}
         self.places.append({**row, "geometry": geometry})
 
     def town(self) -> OsmTown:
@@ -291,12 +288,6 @@ def _frame(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> gpd.GeoDataF
     return gpd.GeoDataFrame(table, geometry=geometry, crs=WGS84)[list(columns)]
 
 
-def _belongs_elsewhere(tags: Tags) -> bool:
-    beside = any(tags.get(key) in PAVEMENTS for key in ("footway", "path", "cycleway"))
-    walked = tags["highway"] in ("footway", "path", "cycleway")
-    return tags.get("area") == "yes" or tags.get("indoor") == "yes" or (walked and beside)
-
-
 def _runs(nodes: list[tuple[int, float, float] | None]) -> list[list[tuple[int, float, float]]]:
     """Stretches of two or more consecutive nodes that are in the file."""
     runs: list[list[tuple[int, float, float]]] = [[]]
@@ -321,65 +312,3 @@ def _shape(area: Any) -> Any:
         areas = [part for part in parts if part.geom_type == "Polygon"]
         whole = areas[0] if len(areas) == 1 else shapely.MultiPolygon(areas)
     return None if whole.is_empty else whole
-
-
-def _name(tags: Tags) -> str | None:
-    """name; where it is missing name:zh, then name:en."""
-    for key in ("name", "name:zh", "name:en"):
-        name = " ".join(tags.get(key, "").split())
-        if name:
-            return name
-    return None
-
-
-def _names(tags: Tags) -> dict[str, str]:
-    """Names by language from name:xx, and alt, old, short and ref; several are kept with their ";"."""
-    names = {}
-    for key, value in sorted(tags.items()):
-        language = _LANGUAGE.match(key)
-        label = language.group(1) if language else _OTHER_NAMES.get(key)
-        if label and value.strip():
-            names[label] = " ".join(value.split())
-    if "en" not in names and tags.get("int_name", "").strip():
-        names["en"] = " ".join(tags["int_name"].split())
-    return names
-
-
-def _oneway(tags: Tags) -> str:
-    """forward, backward or no; motorways and roundabouts are one-way unless they say no."""
-    said = tags.get("oneway")
-    if said in ("yes", "1", "true"):
-        return "forward"
-    if said in ("-1", "reverse"):
-        return "backward"
-    implied = tags.get("junction") in ("roundabout", "circular")
-    implied |= tags["highway"] in ("motorway", "motorway_link")
-    return "forward" if implied and said is None else "no"
-
-
-def _layer(tags: Tags) -> int:
-    """layer where it is a whole number other than 0; else 1 on a bridge, -1 in a tunnel, 0."""
-    try:
-        layer = int(float(tags.get("layer", "0")))
-    except ValueError:
-        layer = 0
-    if layer:
-        return layer
-    if tags.get("bridge", "no") != "no":
-        return 1
-    return -1 if tags.get("tunnel", "no") not in ("no", "building_passage") else 0
-
-
-def _form(tags: Tags) -> str:
-    if tags.get("junction") in ("roundabout", "circular"):
-        return "roundabout"
-    return "ramp" if tags["highway"].endswith("_link") else "single"
-
-
-def _is_boundary(tags: Tags) -> bool:
-    return tags.get("boundary") == "administrative"
-
-
-def _level(tags: Tags, admin_levels: dict[int, str]) -> str | None:
-    level = tags.get("admin_level", "")
-    return admin_levels.get(int(level)) if level.isdigit() else None

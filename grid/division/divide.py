@@ -23,8 +23,8 @@ _FRESH = Price()
 _KEEP = Price(over=6000.0, under=3000.0, uneven=0.0, moved=300.0)
 
 # Trials of the refinement in all, and the fewest and most for each segment.
-_TRIALS = 30_000_000
-_FEWEST, _MOST = 300, 10_000
+_TRIALS = 20_000_000
+_FEWEST, _MOST = 250, 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,10 @@ def _fresh(
     reached = float(np.bincount(alone, weights=network.weight, minlength=grids).max()) / mean
     start = dense(metis_seed(units, network.weight, network.street, seed))
     # Half of what is allowed costs nothing that can be measured and leaves room; never worse than METIS itself.
+    must = min(ceiling, max(reached, 1.0))
     goal = Goal(
-        ceiling=min(1.0 + (ceiling - 1.0) / 2, max(reached, 1.0)),
+        aim=min(1.0 + (ceiling - 1.0) / 2, must),
+        ceiling=must,
         floor=_soft_floor(ceiling, floor),
         home=np.full(len(network), -1, dtype=np.int64),
         price=_FRESH,
@@ -179,28 +181,37 @@ def _kept(
     progress: Progress | None,
 ) -> Int64:
     offers = starts_in_force(network, units, in_force, seed, ceiling)
+    schedule = _schedule(network, 1.0 / len(offers), 5.0, 0.2)
     best: tuple[tuple[float, float], Int64] | None = None
     for turn, offer in enumerate(offers):
-        goal = Goal(ceiling, _soft_floor(ceiling, floor), offer.home, _KEEP)
-        label = _rebalanced(network, units, offer, goal, len(offers), seed)
+        goal = Goal(ceiling, ceiling, _soft_floor(ceiling, floor), offer.home, _KEEP)
+        if _nothing_to_do(network, offer, goal):
+            return np.asarray(offer.names[offer.label], dtype=np.int64)
+        part = _part_of(progress, turn, len(offers))
+        label = offer.label
+        if len(offer.names) not in (1, len(network)):
+            label = refine(network, units, label, goal, schedule, seed, part)
         key = cost_of(network, units, label, goal, offer.label)
-        key = (key[0], key[1])
         if best is None or key < best[0]:
-            best = (key, offer.names[label])
-        if progress is not None:
-            progress((turn + 1) / len(offers))
-    assert best is not None  # noqa: S101  starts_in_force always offers one
+            best = (key, np.asarray(offer.names[label], dtype=np.int64))
+    if best is None:
+        raise RuntimeError("starts_in_force offered nothing")
     return best[1]
 
 
-def _rebalanced(
-    network: SegmentNetwork, units: Units, offer: Start, goal: Goal, offers: int, seed: int
-) -> Int64:
-    if len(offer.names) in (1, len(network)):
-        return offer.label
-    return refine(
-        network, units, offer.label, goal, _schedule(network, 1.0 / offers, 5.0, 0.2), seed
-    )
+def _nothing_to_do(network: SegmentNetwork, offer: Start, goal: Goal) -> bool:
+    """Every segment stays where it is and all bounds hold: no hand-over is the best answer."""
+    if not np.array_equal(offer.label, offer.home):
+        return False
+    weight = np.bincount(offer.label, weights=network.weight)
+    mean = float(weight.mean())
+    return float(weight.max()) <= goal.ceiling * mean and float(weight.min()) >= goal.floor * mean
+
+
+def _part_of(progress: Progress | None, turn: int, turns: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda share: progress((turn + share) / turns)
 
 
 def _numbered_after(labels: Int64, in_force: Int64, network: SegmentNetwork) -> Int64:

@@ -103,6 +103,15 @@ class Meetings:
     port_segs: Int64
 
 
+def numbered(first: Int64, second: Int64 | None = None) -> Int64:
+    """Each different value, or pair of values, as a number from 0 in sorted order: Int64[n]."""
+    inner = np.unique(first, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    if second is None:
+        return inner
+    names, outer = np.unique(second, return_inverse=True)
+    return numbered(inner * len(names) + outer.reshape(-1).astype(np.int64))
+
+
 def totals(at: Int64, values: Float64, count: int) -> Float64:
     """Sum of `values` by group number `at` 0..count-1."""
     return np.asarray(np.bincount(at, weights=values, minlength=count), dtype=np.float64)
@@ -114,34 +123,28 @@ def meetings(network: SegmentNetwork, links: Int64 = NO_LINKS) -> Meetings:
     rows = np.arange(size, dtype=np.int64)
     ends = np.concatenate([network.from_node, network.to_node])
     segs = np.concatenate([rows, rows])
-    keys = [ends] if network.within is None else [ends, np.tile(network.within, 2)]
-    port = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    port = numbered(ends)
+    if network.within is not None:
+        port = numbered(port, np.tile(network.within, 2))
     crossings = int(port.max()) + 1
     link_ports = crossings + np.repeat(np.arange(len(links), dtype=np.int64), 2)
-    pairs = np.stack(
-        [np.concatenate([segs, links.reshape(-1)]), np.concatenate([port, link_ports])], axis=1
-    )
-    pairs = np.unique(pairs, axis=0)  # a loop street meets its crossing once
-    seg_start = np.searchsorted(pairs[:, 0], np.arange(size + 1)).astype(np.int64)
-    by_port = pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+    segs, port = np.concatenate([segs, links.reshape(-1)]), np.concatenate([port, link_ports])
     ports = crossings + len(links)
-    port_start = np.searchsorted(by_port[:, 1], np.arange(ports + 1)).astype(np.int64)
-    return Meetings(
-        seg_start,
-        np.ascontiguousarray(pairs[:, 1]),
-        port_start,
-        np.ascontiguousarray(by_port[:, 0]),
-    )
+    code = np.unique(segs * ports + port)  # a loop street meets its crossing once
+    seg_of, port_of = code // ports, code % ports
+    seg_start = np.searchsorted(seg_of, np.arange(size + 1)).astype(np.int64)
+    by_port = np.argsort(port_of, kind="stable")
+    port_start = np.searchsorted(port_of[by_port], np.arange(ports + 1)).astype(np.int64)
+    return Meetings(seg_start, port_of, port_start, seg_of[by_port])
 
 
 def pieces(meeting: Meetings, labels: Int64) -> Int64:
     """Connected pieces of equal label, numbered from 0: Int64[n]. Labels of -1 form pieces too."""
-    size, ports = len(labels), len(meeting.port_start) - 1
+    size = len(labels)
     seg = np.repeat(np.arange(size, dtype=np.int64), np.diff(meeting.seg_start))
     # One node for each label at each port: a port joins only segments of the same label.
-    keyed = np.stack([meeting.seg_ports, labels[seg]], axis=1)
-    place = np.unique(keyed, axis=0, return_inverse=True)[1].reshape(-1) if ports else seg
-    nodes = size + (int(place.max()) + 1 if len(place) else 0)
+    place = numbered(meeting.seg_ports, labels[seg])
+    nodes = size + int(place.max()) + 1
     graph = coo_array((np.ones(len(seg), np.int8), (seg, size + place)), shape=(nodes, nodes))
     found = connected_components(graph, directed=False)[1][:size]
     # Numbered in the order of their first segment, so that the answer does not hang on scipy's order.

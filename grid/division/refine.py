@@ -61,8 +61,12 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Bounds on a grid's weight, over the mean of all grids; `home` Int64[n] the grid in force of each segment, or -1."""
+    """Bounds on a grid's weight, over the mean of all grids; `home` Int64[n] the grid in force of each segment, or -1.
 
+    aim: what the refinement works towards; ceiling: what must be met, at least as high.
+    """
+
+    aim: float
     ceiling: float
     floor: float
     home: Int64
@@ -179,7 +183,7 @@ class _Table:
         ):
             self.grids[row] = np.bincount(self.label, weights=value, minlength=count)
         usual = unit_mean[unit_of]
-        self.grids[kernel.HIGH] = np.maximum(self.goal.ceiling, self.goal.ceiling * usual)
+        self.grids[kernel.HIGH] = np.maximum(self.goal.aim, self.goal.aim * usual)
         self.grids[kernel.LOW] = np.minimum(self.goal.floor, self.goal.floor * usual)
         self.grids[kernel.USUAL] = usual
         self.count = np.bincount(self.label, minlength=count).astype(np.int64)
@@ -248,7 +252,9 @@ class _Table:
         """(weight beyond the ceiling, everything else), freshly counted."""
         self.relabel(self.label)
         weight = self.grids[kernel.WEIGHT]
-        over = float(np.maximum(weight - self.grids[kernel.HIGH], 0.0).sum())
+        most = np.maximum(self.goal.ceiling, self.goal.ceiling * self.grids[kernel.USUAL])
+        over = float(np.maximum(weight - most, 0.0).sum())
+        beyond = np.maximum(weight - self.grids[kernel.HIGH], 0.0)
         under = np.maximum(self.grids[kernel.LOW] - weight, 0.0)
         cut, parts = street_cuts(self.street, self.label)
         meeting = self.units.meeting
@@ -258,7 +264,8 @@ class _Table:
         away = (self.home >= 0) & (self.home != self.label)
         return (
             round(over, 9),
-            price.under * float((under + 10 * under**2).sum())
+            price.over * float((beyond + 10 * beyond**2).sum())
+            + price.under * float((under + 10 * under**2).sum())
             + price.uneven * float(((weight - self.grids[kernel.USUAL]) ** 2).sum())
             + price.spread * self.spread()
             + price.piece * parts

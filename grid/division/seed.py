@@ -207,15 +207,12 @@ def _metis(
     if street is not None:
         mine, its = street[rows[source]], street[rows[local]]
         edges = np.where((mine == its) & (mine >= 0), _SAME_STREET, 1).astype(np.int64)
-    options = pymetis.Options(
-        seed=seed, contig=1, ufactor=max(1, round(1000 * share)), ncuts=4, niter=20
-    )
+    options = pymetis.Options(seed=seed, contig=1, ufactor=max(1, round(1000 * share)))
     _, part = pymetis.part_graph(
         grids,
-        xadj=xadj.tolist(),
-        adjncy=local.tolist(),
-        vweights=counted.tolist(),
-        eweights=None if edges is None else edges.tolist(),
+        pymetis.CSRAdjacency(xadj, local),
+        vweights=counted,
+        eweights=edges,
         tpwgts=targets,
         recursive=False,
         options=options,

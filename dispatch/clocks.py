@@ -133,8 +133,12 @@ def anew(clock: Clock, at: datetime, holder: str | None = None) -> Clock:
 
 
 def extend(clock: Clock, at: datetime, calendar: WorkCalendar, at_most: int = 2) -> Clock:
-    """Grant one more original limit. Raises Conflict clock.not_running, clock.overdue, clock.extensions_used_up."""
-    if not clock.running:
+    """Grant one more original limit, also while a question is open but not while suspended.
+
+    Raises Conflict clock.not_running, clock.overdue, clock.extensions_used_up.
+    """
+    suspended = any(each.until is None and each.why == "suspended" for each in clock.pauses)
+    if clock.stopped_at is not None or suspended:
         raise Conflict("clock.not_running", kind=clock.kind.value)
     if overdue(clock, at, calendar):
         raise Conflict("clock.overdue", kind=clock.kind.value)

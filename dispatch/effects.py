@@ -16,8 +16,7 @@ def _sent(
 ) -> Facts:
     unit = given.unit or given.to
     people = frozenset({given.to}) if given.to else frozenset[str]()
-    kept = before.extensions if unit == before.unit else 0
-    return replace(after, unit=unit, assignees=people, extensions=kept)
+    return replace(after, unit=unit, assignees=people)
 
 
 def _doer(
@@ -57,8 +56,7 @@ def _condition(
 def _rework(
     after: Facts, before: Facts, actor: Actor, given: Given, rules: Rules, now: datetime
 ) -> Facts:
-    kept = 0 if rules.rework == "starts_anew" else before.extensions
-    return replace(after, reworks=before.reworks + 1, fed_back=False, late=False, extensions=kept)
+    return replace(after, reworks=before.reworks + 1, fed_back=False, late=False)
 
 
 def _withdrawn(**flags: bool) -> Effect:
@@ -121,9 +119,6 @@ EFFECTS: dict[str, Effect] = {
     ),
     "extension_asked": lambda after, before, actor, given, rules, now: replace(
         after, extension_asked_by=actor.person or ""
-    ),
-    "extension_granted": lambda after, before, actor, given, rules, now: replace(
-        after, extension_asked_by=None, extensions=before.extensions + 1
     ),
     "extension_settled": _set(extension_asked_by=None),
     "suspension_asked": lambda after, before, actor, given, rules, now: replace(

@@ -33,7 +33,8 @@ class Facts:
     """What the workflow must know of an incident; persons and units as text keys.
 
     `unit` is the one the disposal clock runs for; `assignees` hold an open or finished task; `doers` and
-    `doer_units` have worked on it. `open_tasks` counts helpers' tasks not yet done. `overdue` is that of the disposal clock.
+    `doer_units` have worked on it. `open_tasks` counts helpers' tasks not yet done. `overdue` and `extensions` are the
+    disposal clock's at the moment of asking (`progress.facts_now`).
     """
 
     state: State

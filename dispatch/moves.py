@@ -158,7 +158,7 @@ _ROWS = (
     _row("reopen", "closed", "filed", "reporter operator watch_chief leader", guards="reopen_in_time", needs="reason", clocks="dispatch start", effects="reopened"),  # [G], domain 3.5
     # extension and suspension
     _row("ask_extension", _WORK, "stay", "assignee unit_head", guards="not_overdue extension_free", needs="reason", effects="extension_asked"),
-    _row("grant_extension", _WORK, "stay", "dispatcher watch_chief", guards="extension_asked not_own_extension not_overdue", clocks="disposal extend", effects="extension_granted"),
+    _row("grant_extension", _WORK, "stay", "dispatcher watch_chief", guards="extension_asked not_own_extension not_overdue", clocks="disposal extend", effects="extension_settled"),
     _row("refuse_extension", _WORK, "stay", "dispatcher watch_chief", guards="extension_asked", needs="reason", effects="extension_settled"),
     _row("ask_suspension", _WORK, "stay", "assignee unit_head dispatcher", guards="suspension_free", needs="reason until", effects="suspension_asked"),
     _row("refuse_suspension", _WORK, "stay", "watch_chief leader", guards="suspension_asked", needs="reason", effects="suspension_settled"),

@@ -18,6 +18,15 @@ Clocks = Mapping[ClockKind, Clock]
 Limits = Mapping[ClockKind, Limit]
 
 
+def facts_now(facts: Facts, clocks: Clocks, calendar: WorkCalendar, now: datetime) -> Facts:
+    """The facts with what the disposal clock says at this moment; to be asked before every move."""
+    disposal = clocks.get(ClockKind.DISPOSAL)
+    if disposal is None:
+        return replace(facts, overdue=False, extensions=0)
+    late = clock_steps.overdue(disposal, now, calendar)
+    return replace(facts, overdue=late, extensions=disposal.extensions)
+
+
 def facts_after(
     step: Step, facts: Facts, actor: Actor, given: Given, rules: Rules, now: datetime
 ) -> Facts:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dispatch.calendars import seed_calendar
-from dispatch.clocks import Clock, ClockKind, due_at, overdue, used_minutes
+from dispatch.clocks import Clock, ClockKind, due_at, used_minutes
 from dispatch.effects import EFFECTS
 from dispatch.facts import THE_SYSTEM, Actor, Facts, Given, Rules
 from dispatch.guards import GUARDS
@@ -18,6 +18,7 @@ from dispatch.progress import (
     clocks_after,
     clocks_at_report,
     facts_after,
+    facts_now,
     follow_ups,
     move_after_tasks,
     queues,
@@ -121,9 +122,7 @@ class Case:
 
     def move(self, when: str, name: str, actor: Actor, **given: object) -> None:
         now = at(when)
-        disposal = self.clocks.get(ClockKind.DISPOSAL)
-        late = disposal is not None and overdue(disposal, now, CHINA)
-        self.facts = replace(self.facts, overdue=late)
+        self.facts = facts_now(self.facts, self.clocks, CHINA, now)
         brought = Given(**given)  # type: ignore[arg-type]
         step = check_move(name, actor, self.facts, brought, self.rules, now)
         self.clocks = clocks_after(
@@ -132,10 +131,10 @@ class Case:
         self.facts = facts_after(step, self.facts, actor, brought, self.rules, now)
 
     def refused(self, when: str, name: str, actor: Actor, **given: object) -> Trouble:
-        before = self.facts, dict(self.clocks)
+        before = facts_now(self.facts, self.clocks, CHINA, at(when)), dict(self.clocks)
         with pytest.raises(Trouble) as refused:
             self.move(when, name, actor, **given)
-        assert (replace(self.facts, overdue=before[0].overdue), self.clocks) == before
+        assert (self.facts, self.clocks) == before
         return refused.value
 
     def used(self, when: str, kind: ClockKind = ClockKind.DISPOSAL) -> float:
@@ -532,13 +531,23 @@ def test_extension_asked_refused_and_granted() -> None:
         case.refused("03-02 10:01", "ask_extension", CREW, reason="x").code == "move.already_asked"
     )
     case.move("03-02 10:05", "refuse_extension", DISPATCHER, reason="no")
-    assert case.facts.extensions == 0
+    assert case.clocks[ClockKind.DISPOSAL].extensions == 0
     for hour in (11, 12):
         case.move(f"03-02 {hour}:00", "ask_extension", CREW, reason="parts")
         case.move(f"03-02 {hour}:05", "grant_extension", DISPATCHER)
     assert due_at(case.clocks[ClockKind.DISPOSAL], CHINA) == at("03-05 09:00")  # three days in all
     used_up = case.refused("03-02 15:00", "ask_extension", CREW, reason="parts")
     assert used_up.code == "move.extensions_used_up"
+
+
+def test_an_extension_is_granted_while_a_question_is_open() -> None:
+    case = new_case().to_work()
+    case.move("03-02 10:00", "ask_extension", CREW, reason="parts")
+    case.move("03-02 10:05", "ask_reporter", DISPATCHER, reason="which lamp?")
+    case.move("03-02 10:10", "grant_extension", DISPATCHER)
+    case.move("03-02 10:15", "answered", RESIDENT)
+    # ten minutes of pause on top of two days from Monday 09:00
+    assert due_at(case.clocks[ClockKind.DISPOSAL], CHINA) == at("03-04 09:10")
 
 
 def test_nobody_grants_what_they_asked_for_themselves() -> None:

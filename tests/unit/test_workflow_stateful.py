@@ -6,16 +6,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from dispatch import chain
 from dispatch.calendars import seed_calendar
-from dispatch.clocks import Clock, ClockKind, overdue, used_minutes
+from dispatch.clocks import Clock, ClockKind, used_minutes
 from dispatch.facts import SYSTEM, THE_SYSTEM, Actor, Facts, Given, Rules
 from dispatch.moves import ENDED, MOVES, State
-from dispatch.progress import clocks_after, clocks_at_report, facts_after, follow_ups, quick_path
+from dispatch.progress import (
+    clocks_after,
+    clocks_at_report,
+    facts_after,
+    facts_now,
+    follow_ups,
+    quick_path,
+)
 from dispatch.workflow import allowed, check_move, is_doer
 from dispatch.worktime import Limit, Unit
 from grid.core.errors import BadInput, Trouble
@@ -56,6 +63,21 @@ ONLY = {  # a second, shorter copy of who does what (domain 3.2), to compare the
     "check_passed": {"collector"},
     "refuse": {"operator"},
 }
+# The straight way on from each state, and by whom.
+STRAIGHT = {
+    State.REPORTED: ("accept", "operator"),
+    State.VERIFYING: ("verify_confirmed", "collector"),
+    State.ACCEPTED: ("file", "chief"),
+    State.FILED: ("dispatch", "dispatcher"),
+    State.DISPATCHED: ("assign", "dispatcher"),
+    State.IN_DISPOSAL: ("submit", "crew"),
+    State.SUSPENDED: ("resume", "chief"),
+    State.CHECKING: ("check_passed", "collector"),
+    State.PENDING_CLOSE: ("close", "chief"),
+    State.CLOSED: ("reopen", "resident"),
+    State.MERGED: ("unmerge", "operator"),
+    State.FIXED_ON_SPOT: ("doubt_fix", "leader"),
+}
 WORKERS = ["ming", "qing", "one", "root"]
 
 
@@ -66,9 +88,16 @@ class Workflow(RuleBasedStateMachine):
         check_needed=st.booleans(),
         quick=st.booleans(),
         merged=st.booleans(),
+        head_start=st.integers(0, 10),
     )
     def report(
-        self, station: bool, rework: str, check_needed: bool, quick: bool, merged: bool
+        self,
+        station: bool,
+        rework: str,
+        check_needed: bool,
+        quick: bool,
+        merged: bool,
+        head_start: int,
     ) -> None:
         small = {"operator": frozenset({"watch_chief"}), "dispatcher": frozenset({"unit_head"})}
         plain = Rules()
@@ -95,6 +124,21 @@ class Workflow(RuleBasedStateMachine):
                 )
                 assert self.lines[-1].fields["move"] == name
 
+        for _ in range(head_start):
+            self.work_goes_on()
+
+    @rule()
+    def work_goes_on(self) -> None:
+        if self.facts.state is State.DISPOSED:
+            name, who = ("send_check", "operator") if self.facts.fed_back else ("feed_back", "head")
+            if self.facts.fed_back and not self.rules.check_needed:
+                name = "skip_check"
+        elif self.facts.state in STRAIGHT:
+            name, who = STRAIGHT[self.facts.state]
+        else:
+            return
+        self.press(name, PEOPLE[who], self.given("ming", "roads"))
+
     @rule(
         name=st.sampled_from(sorted(MOVES)),
         who=st.sampled_from(sorted(PEOPLE)),
@@ -115,7 +159,7 @@ class Workflow(RuleBasedStateMachine):
             (name, actor)
             for actor in PEOPLE.values()
             for name in allowed(actor, self.facts, self.rules, self.now)
-            if name != "note"
+            if name not in ("note", "merge", "set_place", "set_category")
         ]
         if offers:
             name, actor = data.draw(st.sampled_from(offers))
@@ -155,9 +199,7 @@ class Workflow(RuleBasedStateMachine):
         )
 
     def look_at_the_time(self) -> None:
-        disposal = self.clocks.get(ClockKind.DISPOSAL)
-        late = disposal is not None and overdue(disposal, self.now, CHINA)
-        self.facts = replace(self.facts, overdue=late)
+        self.facts = facts_now(self.facts, self.clocks, CHINA, self.now)
 
     def press(self, name: str, actor: Actor, given: Given) -> None:
         self.look_at_the_time()
@@ -253,4 +295,9 @@ class Workflow(RuleBasedStateMachine):
 
 
 TestWorkflow = Workflow.TestCase
-TestWorkflow.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWorkflow.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)

@@ -31,8 +31,9 @@ class Pieces:
 
 
 def pieces_of(net: Network) -> Pieces:
-    """Lines cut at every node where other than two arms meet."""
+    """Lines cut where more than two arms meet, and at the tip where a line runs back over itself."""
     is_cut = net.is_end() | (net.degree()[net.node] > 2)
+    is_cut[1:-1] |= net.node[:-2] == net.node[2:]
     at = np.flatnonzero(is_cut)
     same = net.line[at[1:]] == net.line[at[:-1]]
     first, last = at[:-1][same], at[1:][same]

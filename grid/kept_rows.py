@@ -19,9 +19,12 @@ def is_already_cut(net: Network) -> bool:
     """True where fewer than ALREADY_CUT_SHARE of the meeting places lie inside a row."""
     degree = net.degree()
     inner = ~net.is_end() & (degree[net.node] > 2)
-    crossed = find(net, np.ones(len(net.level), dtype=bool))
-    inside = int(inner.sum()) + len(loose_ends(net)[0]) + len(crossed.edge_a)
-    return inside < ALREADY_CUT_SHARE * max(int((degree > 2).sum()), 1)
+    allowed = ALREADY_CUT_SHARE * max(int((degree > 2).sum()), 1)
+    inside = int(inner.sum())
+    if inside < allowed:
+        inside += len(loose_ends(net)[0])
+        inside += len(find(net, np.ones(len(net.level), dtype=bool)).edge_a)
+    return inside < allowed
 
 
 def lift_flyovers(net: Network) -> Meetings:

@@ -69,8 +69,7 @@ def loose_ends(net: Network) -> tuple[Ints, Ints]:
     keep = net.line[vertex] != net.line[on]
     keep &= net.level[net.line[vertex]] == net.level[net.line[on]]
     vertex, on = vertex[keep], on[keep]
-    on_line = np.unique(np.column_stack([net.node, net.line]), axis=0)
-    known = on_line[:, 0] * (len(net.level) + 1) + on_line[:, 1]
+    known = net.node * (len(net.level) + 1) + net.line
     asked = net.node[vertex] * (len(net.level) + 1) + net.line[on]
     keep = ~np.isin(asked, known)
     vertex, on = vertex[keep], on[keep]

@@ -60,17 +60,18 @@ def network(xy: Floats, line: Ints, level: Ints, foreign_nodes: Ints | None) -> 
     if foreign_nodes is not None:
         origin, node = np.unique(foreign_nodes, return_inverse=True)
         return without_repeats(Network(xy, line, node.astype(np.int64), level, origin))
-    place = np.round(xy * 1e7).astype(np.int64)
-    _, spot = np.unique(place, axis=0, return_inverse=True)
-    spot = spot.reshape(-1).astype(np.int64)
+    east, north = np.round(xy * 1e7).astype(np.int64).T
+    # Longitude and latitude in one whole number: 32 and 31 bits.
+    _, spot = np.unique(((east + 1_800_000_000) << 31) + north + 900_000_000, return_inverse=True)
+    spot = spot.astype(np.int64)
     bare = Network(
         xy, line, spot, level, np.full(int(spot.max(initial=-1)) + 1, -1, dtype=np.int64)
     )
     ended = np.zeros(len(bare.origin), dtype=bool)
     ended[spot[bare.is_end()]] = True
     by_level = np.where(ended[spot], 0, level[line] + 1000)
-    _, node = np.unique(np.column_stack([spot, by_level]), axis=0, return_inverse=True)
-    node = node.reshape(-1).astype(np.int64)
+    _, node = np.unique(spot * 10_000 + by_level, return_inverse=True)
+    node = node.astype(np.int64)
     xy = _one_place_per_node(xy, node)
     origin = np.full(int(node.max(initial=-1)) + 1, -1, dtype=np.int64)
     return without_repeats(Network(xy, line, node, level, origin))

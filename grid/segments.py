@@ -125,7 +125,9 @@ def _assemble(
     ends = np.column_stack([net.node[vertices[starts]], net.node[vertices[stops]]])
     source = streets.iloc[row].reset_index(drop=True)
     keys = streets["source_key"].to_numpy()[row]
-    names = [_joined_names(streets, pieces, chain) for chain in chains]
+    spoken = streets["names"].tolist()
+    line_of = pieces.line.tolist()
+    names = [_joined_names(spoken, {line_of[piece] for piece, _ in chain}) for chain in chains]
     frame = gpd.GeoDataFrame(
         {
             "source_key": [f"{key}:{n}" for key, n in zip(keys, pieces.ordinal[lead], strict=True)],
@@ -172,12 +174,11 @@ def _steps(xy: Floats, owner: Ints) -> Floats:
     return step
 
 
-def _joined_names(streets: gpd.GeoDataFrame, pieces: Pieces, chain: Chain) -> dict[str, str]:
-    column = streets.columns.get_loc("names")
+def _joined_names(spoken: list[dict[str, str] | None], lines: set[int]) -> dict[str, str]:
+    """Names by language of all the lines of a segment, the earliest line's word first."""
     joined: dict[str, str] = {}
-    for line in sorted({int(pieces.line[piece]) for piece, _ in chain}):
-        for language, name in (streets.iat[line, column] or {}).items():
-            joined.setdefault(language, name)
+    for line in sorted(lines):
+        joined = {**(spoken[line] or {}), **joined}
     return joined
 
 

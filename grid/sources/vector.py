@@ -57,14 +57,7 @@ def read_streets(
         },
         index=frame.index,
     )
-    lines = shapely.line_merge(np.asarray(frame.geometry.values, dtype=object))
-    lines = np.where(shapely.get_num_geometries(lines) > 1, frame.geometry.values, lines)
-    parts = gpd.GeoDataFrame(values, geometry=lines, crs=WGS84).explode(index_parts=True)
-    part = parts.index.get_level_values(1).to_numpy()
-    parts["source_key"] = np.where(
-        part > 0, parts["source_key"] + "#" + (part + 1).astype(str), parts["source_key"]
-    )
-    parts.index = parts.index.get_level_values(0)
+    parts = _line_parts(gpd.GeoDataFrame(values, geometry=frame.geometry.values, crs=WGS84))
     usable, left_out = _usable(parts, ("LineString",))
     flat = usable.set_geometry(shapely.remove_repeated_points(usable.geometry.values))
     empty = shapely.length(flat.geometry.values) == 0.0
@@ -211,6 +204,22 @@ def _keys(path: Path, columns: Columns) -> pd.Series[Any]:
     if ids.isna().any() or ids.duplicated().any():
         ids = pd.Series(columns.frame.index.astype(str), index=columns.frame.index)
     return stem + "/" + ids.astype(str)
+
+
+def _line_parts(streets: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Rows of several parts joined where the parts meet end to end, else one row per part."""
+    geometry = np.asarray(streets.geometry.values, dtype=object).copy()
+    several = (shapely.get_type_id(geometry) == 5) & ~shapely.is_empty(geometry)
+    geometry[several] = shapely.line_merge(geometry[several])
+    several = (shapely.get_type_id(geometry) == 5) & ~shapely.is_empty(geometry)
+    count = np.where(several, shapely.get_num_geometries(geometry), 1)
+    row = np.repeat(np.arange(len(geometry)), count)
+    part = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    split = geometry[row]
+    split[several[row]] = shapely.get_parts(geometry[several])
+    parts = streets.iloc[row].set_geometry(gpd.GeoSeries(split, streets.index[row], crs=WGS84))
+    suffix = np.where(part > 0, [f"#{number + 1}" for number in part], "")
+    return parts.assign(source_key=parts["source_key"] + suffix)
 
 
 def _ranges(columns: Columns, refused: list[Refused]) -> dict[str, pd.Series[Any]]:

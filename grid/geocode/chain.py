@@ -6,7 +6,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from grid.geocode.finders import find_community, find_crossing, find_facility, find_km_post, find_number, find_street
+from grid.geocode.finders import (
+    find_community,
+    find_crossing,
+    find_facility,
+    find_km_post,
+    find_number,
+    find_street,
+)
 from grid.geocode.findings import Finding, correction_of
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.lines import Point

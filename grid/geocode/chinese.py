@@ -66,6 +66,9 @@ def _find_names(text: _Text, gazetteer: Gazetteer) -> None:
         after = text.folded[hit.end :]
         streets = hit.of(STREET)
         if streets:
+            if w.SUBDISTRICT_AFTER_STREET.match(after):
+                text.mark(hit.start, hit.end + 2, w.GONE)  # 长寿路街道 is an office, not a street
+                continue
             if _is_part_of_a_name(hit, before, after):
                 text.inside.append(StreetRef(text.typed[hit.start : hit.end], streets))
                 continue
@@ -151,7 +154,7 @@ def _find_numbers(text: _Text) -> None:
                 continue
         if w.NOT_A_NUMBER_AFTER.match(after) and not after.startswith(("路口", "人行")):
             # 12号线, 5号楼; but 106弄3号楼 keeps its lane
-            shorter = re.match(rf".*?(?:弄|号)(?=.+)", written)
+            shorter = re.match(r".*?(?:弄|号)(?=.+)", written)
             if shorter is None or after.startswith(("米", "公里")):
                 continue
             written = shorter.group(0)

@@ -32,6 +32,7 @@ class Text(Protocol):
     folded: str
     marked: str
     streets: list[StreetRef]
+    inside: list[StreetRef]
 
     def mark(self, start: int, end: int, char: str) -> None:
         """Overwrite a stretch with a marker."""
@@ -87,7 +88,7 @@ def corrected_streets(text: Text, gazetteer: Gazetteer) -> None:
             text.mark(start, end, w.GONE)
             text.mark(low, high, marker)
             text.streets[n] = taken
-    if not text.streets:
+    if not text.streets and not text.inside:
         _anywhere(text, gazetteer)
 
 

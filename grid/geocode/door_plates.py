@@ -6,10 +6,12 @@ import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from grid.geocode.lines import STEP_ASIDE_M, Point, StreetLines, aside, at, length
+from grid.geocode.lines import Point, StreetLines, aside, at, length
 from grid.geocode.numbers import HouseNumber
 
 _PART = 10000
+FRONT_M = 20.0
+"""From the middle of a street to the middle of the lots beside it."""
 
 
 def order_key(house: HouseNumber) -> int:
@@ -161,6 +163,6 @@ def in_range(ranges: Ranges, lines: StreetLines, street: int, house: HouseNumber
     share = 0.5 if start == end else min(1.0, max(0.0, (n - start) / (end - start)))
     inset = min(10.0, size / 4)  # houses stand back from the corner
     point, tangent = at(line, inset + share * (size - 2 * inset))
-    point, side = aside(point, tangent, side, STEP_ASIDE_M + 4.0)
+    point, side = aside(point, tangent, side, FRONT_M)
     sure = 0.96 if penalty < 1 else 0.9 if penalty <= 8 else 0.8 if penalty <= 10 else 0.7 if penalty <= 30 else 0.5
     return Located(point, "interpolated", sure, max(20.0, size / 6) + penalty, s, side, size)

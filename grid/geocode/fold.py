@@ -93,6 +93,15 @@ def latin_key(name: str) -> str:
     return " ".join(word(t) for t in _TOKEN.findall(name.lower()) if t[0].isalnum())
 
 
+@lru_cache(maxsize=65536)
+def written_key(name: str) -> str:
+    """A Latin name's words as written, only the street type at the end shortened: what a typed word is compared with."""
+    words = [t.replace("'", "").replace("’", "").replace(".", "") for t in _TOKEN.findall(name.lower()) if t[0].isalnum()]
+    if len(words) > 1:
+        words[-1] = TYPES.get(words[-1], words[-1])
+    return " ".join(words)
+
+
 def latin_tokens(text: str) -> list[tuple[str, int, int]]:
     """(word, start, end) of every Latin word and joining mark in a text; words are canonical."""
     lowered = text.lower() if len(text.lower()) == len(text) else text

@@ -12,15 +12,26 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grid.geocode.door_plates import DoorPlates, Ranges, order_key
-from grid.geocode.fold import TYPE_WORDS, fold, has_cjk
+from grid.geocode.fold import TYPE_WORDS, fold, has_cjk, latin_key, written_key
 from grid.geocode.km_posts import KmPosts, build_km_posts
 from grid.geocode.lines import Point, StreetLines
 from grid.geocode.model import GazetteerData, Ints
-from grid.geocode.names import COMMUNITY, PLACE, STREET, NameIndex, chinese_index, key_for, latin_index, reference
+from grid.geocode.names import (
+    COMMUNITY,
+    PLACE,
+    STREET,
+    NameIndex,
+    chinese_index,
+    key_for,
+    latin_index,
+    reference,
+    scan_chinese,
+)
 from grid.geocode.numbers import NUMERAL, chinese_numeral, house_number, latin_house_number, number
 from grid.geocode.spelling import Spelling
 
 _NUMBERED = re.compile(rf"({NUMERAL}+)(?=[路街巷弄段道里村号])")
+_ADDRESS_NUMBER = re.compile(r"\d+[a-z]?(?:(?:号|弄|巷)-?\d+|[-之附]\d+)*(?:号|弄|巷|$)(?!线|楼)")
 _COMMUNITY_TAIL = re.compile(r"(?:社区居委会|社区|居委会|村委会|街道办事处|街道)$")
 
 
@@ -63,6 +74,7 @@ class Gazetteer:
     facilities: Facilities
     chinese_spelling: Spelling
     latin_spelling: Spelling
+    latin_said: dict[str, tuple[int, ...]]
     anchors: dict[int, Point | None] = field(default_factory=dict)
 
     @classmethod
@@ -75,6 +87,7 @@ class Gazetteer:
         streets = [(chinese, key, ref) for chinese, key, ref in keys if chinese]
         chinese = chinese_index((key, ref) for _, key, ref in streets)
         latin = latin_index((key, ref) for is_chinese, key, ref in keys if not is_chinese)
+        said_in_full = _said_in_full(data, latin)
         base = latin_index(_base_names(latin))
         return cls(
             street_ids=[int(s) for s in data.street_id],
@@ -85,7 +98,7 @@ class Gazetteer:
             lines=lines,
             segment_ids=[int(s) for s in data.segment_id],
             ranges=Ranges(*(_numbers(c, len(data.segment_id)) for c in (data.left_from, data.left_to, data.right_from, data.right_to))),
-            plates=_plates(data, dense),
+            plates=_plates(data, dense, chinese),
             places=_named(data.place_name, data.place_x_m, data.place_y_m, data.place_spread_m, data.place_id, data.place_kind, data.place_address),
             communities=_named(data.community_name, data.community_x_m, data.community_y_m, data.community_spread_m),
             km_posts=build_km_posts([dense.get(int(s), -1) for s in data.km_post_street], data.km_post_code, data.km_post_x_m, data.km_post_y_m),
@@ -96,7 +109,8 @@ class Gazetteer:
                 }
             ),
             chinese_spelling=Spelling.build(chinese.refs),
-            latin_spelling=Spelling.build(latin.refs),
+            latin_spelling=Spelling.build(said_in_full),
+            latin_said=said_in_full,
         )
 
     def street_anchor(self, street: int) -> Point | None:
@@ -187,6 +201,17 @@ def _base_names(latin: NameIndex) -> Iterator[tuple[str, int]]:
                     yield head, ref
 
 
+def _said_in_full(data: GazetteerData, latin: NameIndex) -> dict[str, tuple[int, ...]]:
+    """Latin names for the spelling index: the canonical keys, and the words as written (`massachusetts ave`)."""
+    said = dict(latin.refs)
+    for names, others in ((data.street_name, data.street_other_names), (data.place_name, data.place_other_names)):
+        for i, name in enumerate(names):
+            for each in (name, *(others[i] if i < len(others) else ())):
+                if each and not has_cjk(each):
+                    said.setdefault(written_key(each), latin.refs.get(latin_key(each), ()))
+    return said
+
+
 def _numbers(column: Sequence[int] | Ints, size: int) -> list[int]:
     return [int(n) for n in column] if len(column) else [-1] * size
 
@@ -208,16 +233,24 @@ def _lines(data: GazetteerData, dense: dict[int, int]) -> StreetLines:
     return StreetLines(xy, offset.tolist(), street, start.tolist(), end.tolist(), of_street)
 
 
-def _plates(data: GazetteerData, dense: dict[int, int]) -> DoorPlates:
+def _plates(data: GazetteerData, dense: dict[int, int], chinese: NameIndex) -> DoorPlates:
+    """Door plates, and the addresses of places as plates where no plate carries that number."""
     rows: list[tuple[int, str, int, int, str]] = []
     for i, (owner, text) in enumerate(zip(data.plate_street, data.plate_number, strict=True)):
         street = dense.get(int(owner), -1)
         house = house_number(fold(text)) if has_cjk(text) else latin_house_number(text) or house_number(fold(text))
         if street >= 0 and house is not None:
             rows.append((street, "".join(house.lanes), order_key(house), i, house.key))
+    known = {(row[0], row[1], row[4]) for row in rows}
+    count = len(data.plate_number)
+    for i, address in enumerate(data.place_address):
+        row = _address_row(address, count + i, chinese)
+        if row is not None and (row[0], row[1], row[4]) not in known:
+            rows.append(row)
     rows.sort()
     order = [row[3] for row in rows]
-    x, y = np.asarray(data.plate_x_m, dtype=np.float64), np.asarray(data.plate_y_m, dtype=np.float64)
+    x = np.concatenate([np.asarray(data.plate_x_m, dtype=np.float64), np.asarray(data.place_x_m, dtype=np.float64)])
+    y = np.concatenate([np.asarray(data.plate_y_m, dtype=np.float64), np.asarray(data.place_y_m, dtype=np.float64)])
     by_id = {int(s): i for i, s in enumerate(data.segment_id)}
     has_segment, has_side = len(data.plate_segment) > 0, len(data.plate_side) > 0
     plates = DoorPlates(
@@ -225,8 +258,8 @@ def _plates(data: GazetteerData, dense: dict[int, int]) -> DoorPlates:
         texts=[row[4] for row in rows],
         x_m=x[order].tolist(),
         y_m=y[order].tolist(),
-        segment=[by_id.get(int(data.plate_segment[i]), -1) if has_segment else -1 for i in order],
-        side=[data.plate_side[i] if has_side else "" for i in order],
+        segment=[by_id.get(int(data.plate_segment[i]), -1) if has_segment and i < count else -1 for i in order],
+        side=[data.plate_side[i] if has_side and i < count else "" for i in order],
     )
     begin = 0
     for i in range(1, len(rows) + 1):
@@ -234,6 +267,20 @@ def _plates(data: GazetteerData, dense: dict[int, int]) -> DoorPlates:
             plates.groups[rows[begin][:2]] = (begin, i)
             begin = i
     return plates
+
+
+def _address_row(address: str, i: int, chinese: NameIndex) -> tuple[int, str, int, int, str] | None:
+    """A sorted row of `_plates` for a place's address (`大华路348号3楼`); None when street or number is not known."""
+    if not address or not has_cjk(address):
+        return None
+    folded = fold(address)
+    for hit in scan_chinese(chinese, folded):
+        streets = hit.of(STREET)
+        m = _ADDRESS_NUMBER.match(folded, hit.end) if streets else None
+        house = house_number(m.group(0)) if m else None
+        if house is not None:
+            return (streets[0], "".join(house.lanes), order_key(house), i, house.key)
+    return None
 
 
 def _named(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import replace
 
-from grid.geocode.fold import TYPE_WORDS, latin_tokens
+from grid.geocode.fold import TYPE_WORDS, latin_tokens, written_key
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.model import Correction
 from grid.geocode.names import PLACE, STREET, Hit, scan_latin
@@ -13,12 +13,13 @@ from grid.geocode.numbers import latin_house_number
 from grid.geocode.parsed import End, Parsed, PlaceRef, StreetRef
 from grid.geocode.spelling import Meant
 
-_JOIN = frozenset(("&", "and", "at", "@", "/", "x", "und", "et", "ja", "near", "corner"))
+_JOIN = frozenset(("&", "and", "at", "@", "/", "und", "et", "near", "corner"))
 _SIDES = {"n": "north", "s": "south", "e": "east", "w": "west", "ne": "northeast", "nw": "northwest", "se": "southeast", "sw": "southwest"}
 _UNITS = {"m": 1.0, "meters": 1.0, "metres": 1.0, "meter": 1.0, "metre": 1.0, "ft": 0.3048, "feet": 0.3048, "foot": 0.3048, "yards": 0.9144, "yd": 0.9144, "km": 1000.0, "miles": 1609.344, "mile": 1609.344, "yds": 0.9144}
 _NOISE = frozenset(
-    "the a an of on in to is are please fix there near by from side corner intersection between opposite across and block st".split()
+    ["the", "a", "an", "of", "on", "in", "to", "is", "are", "please", "fix", "there", "near", "by", "from", "side", "corner", "intersection", "between", "opposite", "across", "and", "block", "st"]
 )
+_BREAKS = frozenset(["of", "the", "on", "intersection", "corner", "and", "between", "from", "to", "at", "opposite", "near", "across", "in", "front"])
 _NUMBER = re.compile(r"\d+[a-z]{0,2}$")
 
 
@@ -32,6 +33,10 @@ class _Words:
         self.gazetteer = gazetteer
         self.streets: list[tuple[int, int, StreetRef]] = []
         self.places: list[tuple[int, int, PlaceRef]] = []
+
+    def wide_gap(self, i: int) -> bool:
+        """True when two blanks or more stand before word i: a city follows."""
+        return 0 < i < len(self.tokens) and self.tokens[i][1] - self.tokens[i - 1][2] >= 2 and not self.typed[self.tokens[i - 1][2] : self.tokens[i][1]].strip()
 
     def said(self, low: int, high: int) -> str:
         """Words low..high as typed."""
@@ -57,33 +62,50 @@ def parse_latin(typed: str, gazetteer: Gazetteer) -> Parsed:
 
 
 def _known(text: _Words) -> None:
-    for hit in scan_latin(text.gazetteer.latin, text.words):
+    """Names of the town: in full, then with one wrong key where a name should begin, then without their type."""
+    words = text.words
+    for hit in scan_latin(text.gazetteer.latin, words):
         streets = hit.of(STREET)
-        before = text.words[hit.start - 1] if hit.start else ""
-        if streets and not (before in _SIDES and hit.end - hit.start == 1):
-            text.streets.append((hit.start, hit.end, StreetRef(_shown(text, hit, streets), streets)))
+        if streets:
+            text.streets.append((hit.start, hit.end, StreetRef(text.said(hit.start, hit.end), streets)))
         elif places := hit.of(PLACE):
             text.places.append((hit.start, hit.end, PlaceRef(text.said(hit.start, hit.end), places)))
-    if text.places and not text.streets:
-        return
+    begun = {low for low, _, _ in (*text.streets, *text.places)}
+    bare = {hit.start: hit for hit in scan_latin(text.gazetteer.latin_base, words) if _stands_alone(text, hit)}
+    for low in _starts(text):
+        if low not in begun and low not in bare:
+            _mistyped(text, low)
     taken = _taken(text)
-    for hit in scan_latin(text.gazetteer.latin_base, text.words):
-        if any(i in taken for i in range(hit.start, hit.end)) or hit.key in _NOISE or hit.key.isdigit():
-            continue
-        follows = text.words[hit.end] if hit.end < len(text.words) else ""
-        if follows in TYPE_WORDS:  # another type than the town's: not this street as typed
-            continue
-        before = text.words[hit.start - 1] if hit.start else ""
-        if _NUMBER.match(before) or before in _JOIN or follows in _JOIN or before in ("between", "from", "to", "on", "of", "") or follows in ("between", "from", "to"):
+    for hit in bare.values():
+        if not any(i in taken for i in range(hit.start, hit.end)):
             streets = tuple(dict.fromkeys(hit.of(STREET)))
-            refs = [StreetRef(text.gazetteer.street_names[s], (s,), 0.9) for s in streets[:8]]
-            first = refs[0]
-            likeness = 0.9 if len(refs) == 1 else 0.6
-            text.streets.append((hit.start, hit.end, StreetRef(first.text, first.ids, likeness, None, tuple(StreetRef(r.text, r.ids, likeness) for r in refs[1:]))))
+            likeness = 0.9 if len(streets) == 1 else 0.6
+            said = text.said(hit.start, hit.end)
+            refs = [StreetRef(said, (s,), likeness) for s in streets[:8]]
+            text.streets.append((hit.start, hit.end, replace(refs[0], rivals=tuple(refs[1:]))))
 
 
-def _shown(text: _Words, hit: Hit, streets: tuple[int, ...]) -> str:
-    return text.said(hit.start, hit.end) if streets else hit.key
+def _stands_alone(text: _Words, hit: Hit) -> bool:
+    """True when a name without its type is followed by nothing that could be its type, and stands where names do."""
+    follows = text.words[hit.end] if hit.end < len(text.words) else ""
+    before = text.words[hit.start - 1] if hit.start else ""
+    if hit.key in _NOISE or hit.key.isdigit():
+        return False
+    ends = not follows or not follows[0].isalpha() or follows in _JOIN or follows in _BREAKS or text.wide_gap(hit.end)
+    begins = not before or bool(_NUMBER.match(before)) or before in _JOIN or before in _BREAKS or not before[0].isalnum()
+    return ends and begins
+
+
+def _mistyped(text: _Words, low: int) -> None:
+    """Where a name should begin and none does: one that is a single wrong key away, over the words that follow."""
+    high = low
+    while high < len(text.words) and high - low < 5 and text.words[high][0].isalnum() and text.words[high] not in _BREAKS and not (high > low and text.wide_gap(high)):
+        high += 1
+    best = _likeliest(text, [(low, b) for b in range(low + 1, high + 1)])
+    if best is not None:
+        text.streets = [s for s in text.streets if s[1] <= best[0] or s[0] >= best[1]]
+        text.places = [p for p in text.places if p[1] <= best[0] or p[0] >= best[1]]
+        text.streets.append(best)
 
 
 def _taken(text: _Words) -> set[int]:
@@ -92,50 +114,50 @@ def _taken(text: _Words) -> set[int]:
 
 def _unknown(text: _Words) -> None:
     """Words up to a street type behind a number or a joining word, where the town knows no such street."""
-    words, taken = text.words, _taken(text)
-    for low, is_start in _starts(text):
-        if not is_start or low in taken:
+    taken = _taken(text)
+    for low in _starts(text):
+        if low in taken:
             continue
         high = _name_end(text, low, taken)
         if high > low:
             text.streets.append((low, high, StreetRef(text.said(low, high).strip())))
             taken.update(range(low, high))
-    del words
 
 
-def _starts(text: _Words) -> list[tuple[int, bool]]:
-    """Word positions where a street name may begin: behind a number, a joiner, `of`, `on`, or at the start before a joiner."""
-    starts: list[tuple[int, bool]] = []
+def _starts(text: _Words) -> list[int]:
+    """Word positions where a street name may begin: behind a number, a joiner, `of`, `on`, or at the very start."""
+    starts: list[int] = []
     words = text.words
     for i, this in enumerate(words):
         before = words[i - 1] if i else ""
         begins = (
             (bool(_NUMBER.match(before)) and not _measure(words, i - 1) and (len(this) > 1 or i + 1 < len(words)))
-            or before in ("&", "and", "@", "/", "at", "of", "on", "between", "from", "to", "intersection")
+            or before in ("&", "and", "@", "/", "at", "of", "on", "between", "from", "to", "intersection", "near")
             or (i == 0 and not _NUMBER.match(this))
         )
-        if begins and this[0].isalnum() and this not in ("of", "the", "on", "intersection", "corner", "and", "between") and not (this.isdigit() and i + 1 < len(words) and words[i + 1] not in TYPE_WORDS):
-            starts.append((i, True))
+        numbered = this.isdigit() and i + 1 < len(words) and words[i + 1] not in TYPE_WORDS
+        if begins and this[0].isalnum() and this not in _BREAKS and not numbered:
+            starts.append(i)
     return starts
 
 
 def _measure(words: list[str], i: int) -> bool:
-    return i + 1 < len(words) and words[i + 1] in _UNITS
+    return i + 1 < len(words) and words[i + 1] in _UNITS and not (i + 2 < len(words) and words[i + 2] in TYPE_WORDS)
 
 
 def _name_end(text: _Words, low: int, taken: set[int]) -> int:
     """End of an unknown street name: its type word, a joiner, two blanks, a comma, or at most five words."""
-    words, tokens = text.words, text.tokens
+    words = text.words
     last_type = -1
     bounded = False
     i = low
     while i < len(words) and i not in taken and i - low < 6:
         this = words[i]
-        if i > low and (not this[0].isalnum() and this not in ("-",) or this in _JOIN or this in ("between", "from", "to", "opposite")):
+        if i > low and ((not this[0].isalnum() and this not in ("-",)) or this in _JOIN or this in ("between", "from", "to", "opposite")):
             bounded = this in ("&", "/", "@", "and", "at")
             break
-        if i > low and tokens[i][1] - tokens[i - 1][2] >= 2 and text.typed[tokens[i - 1][2] : tokens[i][1]].strip(". ") == "":
-            bounded = text.typed[tokens[i - 1][2] : tokens[i][1]].strip() == ""
+        if i > low and text.wide_gap(i):
+            bounded = True
             break
         if this in TYPE_WORDS and i > low:
             last_type = i
@@ -152,41 +174,31 @@ def _name_end(text: _Words, low: int, taken: set[int]) -> int:
         if bounded and i - tail <= 0:
             return i
         return tail
-    if bounded and behind_number and 0 < i - low <= 4:
+    joined = i < len(words) and words[i] in ("&", "/", "@")
+    if bounded and (behind_number or joined) and 0 < i - low <= 4:
         return i
     return low
 
 
 def _correct(text: _Words) -> None:
-    """Unknown streets one wrong key away from a known one are taken for it, and that is said."""
-    spelling, refs = text.gazetteer.latin_spelling, text.gazetteer.latin.refs
-    for n, (low, high, ref) in enumerate(text.streets):
-        if ref.ids:
-            continue
-        best = _likeliest(text, [(a, high) for a in range(low, high)], lambda w: spelling.meant(w), refs)
-        if best is None and high < len(text.words):
-            best = _likeliest(text, [(low, b) for b in range(high + 1, min(high + 3, len(text.words)) + 1)], lambda w: spelling.meant(w), refs)
-        if best is not None:
-            text.streets[n] = best
-    if not text.streets and not text.places:
-        spans = [(a, b) for a in range(len(text.words)) for b in range(a + 1, min(a + 4, len(text.words)) + 1) if text.words[a][0].isalpha()]
-        best = _likeliest(text, spans[:80], lambda w: spelling.meant(w), refs)
-        if best is not None:
-            text.streets.append(best)
+    """No street and no place at all: a name one wrong key away anywhere in the text."""
+    if text.streets or text.places:
+        return
+    spans = [(a, b) for a in range(len(text.words)) for b in range(a + 1, min(a + 4, len(text.words)) + 1) if text.words[a][0].isalpha()]
+    best = _likeliest(text, spans[:80])
+    if best is not None:
+        text.streets.append(best)
 
 
-def _likeliest(
-    text: _Words,
-    spans: list[tuple[int, int]],
-    meant: Callable[[list[str]], list[list[Meant]]],
-    refs: dict[str, tuple[int, ...]],
-) -> tuple[int, int, StreetRef] | None:
-    typed = [" ".join(text.words[a:b]) for a, b in spans]
+def _likeliest(text: _Words, spans: list[tuple[int, int]]) -> tuple[int, int, StreetRef] | None:
+    """(first word, end, street) that one wrong key explains best among several stretches; rivals are kept with it."""
+    refs = text.gazetteer.latin_said
+    said = [written_key(text.said(a, b)) for a, b in spans]
     found: list[tuple[float, int, int, int, Meant, tuple[int, ...]]] = []
-    for (a, b), options in zip(spans, meant(typed), strict=True):
+    for (a, b), options in zip(spans, text.gazetteer.latin_spelling.meant(said), strict=True):
         for option in options:
             ids = Hit(0, 0, option.key, refs[option.key]).of(STREET)
-            if ids and (len(option.key) >= 5 or b - a >= 2):
+            if ids and option.how and (len(option.key) >= 5 or b - a >= 2):
                 found.append((option.likeness, b - a, a, b, option, ids))
     if not found:
         return None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from grid.geocode.fold import has_cjk
 from grid.geocode.sounds import look_alike, near_sound, same_sound, sound_keys
 
+_TELLING = frozenset("东南西北中上下前后内外新老一二三四五六七八九十")
 _SHORTEST, _LONGEST = 3, 40
 
 
@@ -108,6 +109,8 @@ def _compare_chinese(typed: str, name: str) -> Meant | None:
             return Meant(name, 0.84 - many, "near_sound")
         if len(wrong) == 2 and wrong[0] == wrong[1][::-1]:
             return Meant(name, 0.7, "other")
+        if len(wrong) == 1 and wrong[0][0] in _TELLING and wrong[0][1] in _TELLING:
+            return None  # 中山西路 is not 中山北路 mistyped
         if len(wrong) == 1:
             return Meant(name, 0.62 if len(name) >= 4 else 0.4, "other")
         return None

@@ -43,6 +43,7 @@ LANDMARK_RE = re.compile(rf"({PLACE_WITH_PARTS})|(?<![\u4e00-\u9fff])({LANDMARK}
 PLACE_RE = re.compile(PLACE_WITH_PARTS)
 BUILDING_RE = re.compile(rf"({NUMERAL}+(?:号楼|栋|幢)(?:{NUMERAL}+单元)?)")
 SCHOOL_AFTER_STREET = re.compile(r"(?:小学|中学|学校|幼儿园|初中|高中|派出所|支行|大桥|桥|新村|小区|社区|居委会|地铁站)")
+SUBDISTRICT_AFTER_STREET = re.compile(r"街道(?![上边旁两内路])")
 
 CROSS_WORD = r"(?:(?:的)?(?:十字|丁字|t型|t字|三岔|y型)?(?:交叉路口|交叉口|交叉处|交叉|交汇处|交汇口|交汇|交界处|交界|交会处|相交处|交口|路口|街口|巷口|弄口|环岛|转盘|转角处?|拐角处?|三角地|口))"
 _JOIN = r"(?:与|和|、|-|/|&|\+|及|跟|同|近|靠近|靠|,|\s|~)"

@@ -1,4 +1,4 @@
-"""Reasons to doubt a point: it disagrees with its own words, or it is a default that many reports carry."""
+"""Points that should not be believed: one coordinate under hundreds of different addresses, or far from its own text."""
 
 from __future__ import annotations
 
@@ -7,72 +7,86 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-import shapely
 from numpy.typing import ArrayLike
 
+from grid.geocode.lines import Point
 from grid.geocode.model import Answer
 
-# One coordinate under so many different places in words is a default, not a place.
-DEFAULT_POINT_TEXTS = 30
-# Digits at which two points are one: a decimetre finer than any phone.
-SAME_POINT_DIGITS = 6
+LEAST_TEXTS = 30
+"""So many different texts on one coordinate before it can be called a default point."""
+TIMES_USUAL = 5.0
+"""… and so many times the 99.9th percentile of the other coordinates."""
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultPoint:
-    """A coordinate that stands for "unknown": how many rows carry it, with how many different texts."""
+    """A coordinate that stands for "unknown": rows that carry it, different texts among them, their row numbers."""
 
     lon: float
     lat: float
     rows: int
     texts: int
+    row_numbers: tuple[int, ...]
 
 
-def disagrees(point: tuple[float, float], answer: Answer, *, limit_m: float) -> float | None:
-    """Metres between a point (plane) and where its words lie, when more than `limit_m` beyond their spread.
+def default_points(lon: ArrayLike, lat: ArrayLike, text: Sequence[str | None], decimals: int = 6) -> list[DefaultPoint]:
+    """Coordinates of a batch that carry clearly too many different address texts, most texts first.
 
-    A span or street is measured to its line. None when they agree.
+    lon, lat: degrees (or metres), nan where none. text: the address as written, blank where none. A coordinate
+    counts from LEAST_TEXTS different texts on, when that is also TIMES_USUAL times what all but one in a
+    thousand of the batch's coordinates carry.
     """
-    if answer.x_m is None or answer.y_m is None:
+    x = np.round(np.asarray(lon, dtype=np.float64), decimals)
+    y = np.round(np.asarray(lat, dtype=np.float64), decimals)
+    words = np.asarray([(t or "").strip() if isinstance(t, str) else "" for t in text], dtype=object)
+    valid = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    if len(valid) == 0:
+        return []
+    points, of_row = np.unique(np.column_stack([x[valid], y[valid]]), axis=0, return_inverse=True)
+    of_row = of_row.reshape(-1)
+    names = {name: i for i, name in enumerate(dict.fromkeys(words[valid]))}
+    said = np.fromiter((names[w] for w in words[valid]), dtype=np.int64, count=len(valid))
+    has_text = words[valid] != ""
+    pairs = np.unique(np.column_stack([of_row[has_text], said[has_text]]), axis=0)
+    texts = np.bincount(pairs[:, 0], minlength=len(points)) if len(pairs) else np.zeros(len(points), dtype=np.int64)
+    rows = np.bincount(of_row, minlength=len(points))
+    found = []
+    for p in np.flatnonzero(texts >= LEAST_TEXTS):
+        others = np.delete(texts, p)
+        usual = float(np.quantile(others, 0.999)) if len(others) else 0.0
+        if texts[p] >= TIMES_USUAL * max(usual, 1.0):
+            numbers = tuple(int(r) for r in valid[of_row == p])
+            found.append(DefaultPoint(float(points[p, 0]), float(points[p, 1]), int(rows[p]), int(texts[p]), numbers))
+    found.sort(key=lambda d: (-d.texts, d.lon, d.lat))
+    return found
+
+
+def disagrees(point: Point, answer: Answer, limit_m: float = 200.0) -> float | None:
+    """Metres by which a point (plane metres) lies further from where its own text lies than may be; None when it agrees.
+
+    A point may lie `limit_m` beyond the text answer's own spread; for spans and whole streets the distance is taken
+    from the line. Answers that a person must decide say nothing against a point, except a whole street's line.
+    """
+    if answer.x_m is None or answer.y_m is None or answer.match == "none":
         return None
-    if answer.line:
-        here = shapely.Point(point)
-        apart_m = min(
-            here.distance(shapely.LineString(part)) for part in answer.line if len(part) > 1
-        )
-        beyond_m = apart_m
+    if answer.line is not None:
+        away = min(_to_line(point, part.tolist()) for part in answer.line)
+        allowed = limit_m
     else:
-        apart_m = math.hypot(point[0] - answer.x_m, point[1] - answer.y_m)
-        beyond_m = apart_m - answer.spread_m
-    return apart_m if beyond_m > limit_m else None
+        away = math.dist(point, (answer.x_m, answer.y_m))
+        allowed = limit_m + answer.spread_m
+    if answer.needs_person and answer.line is None:
+        return None
+    if answer.corrections and answer.needs_person:
+        return None
+    return away if away > allowed else None
 
 
-def default_points(lon: ArrayLike, lat: ArrayLike, texts: Sequence[str]) -> list[DefaultPoint]:
-    """Coordinates (degrees) that many rows with different texts share, the most frequent first.
-
-    Rows without words count for none. A real place may carry many reports, but not many addresses: the
-    rule is DEFAULT_POINT_TEXTS different texts at one coordinate, and ten times as many as at the
-    coordinate in the 99th percentile.
-    """
-    frame = pd.DataFrame(
-        {
-            "lon": np.round(np.asarray(lon, dtype=np.float64), SAME_POINT_DIGITS),
-            "lat": np.round(np.asarray(lat, dtype=np.float64), SAME_POINT_DIGITS),
-            "text": pd.Series(list(texts), dtype=object).fillna("").astype(str).str.strip(),
-        }
-    ).dropna(subset=["lon", "lat"])
-    if frame.empty:
-        return []
-    worded = frame[frame["text"] != ""]
-    different = worded.groupby(["lon", "lat"])["text"].nunique()
-    if different.empty:
-        return []
-    usual = float(np.percentile(different.to_numpy(), 99))
-    bound = max(DEFAULT_POINT_TEXTS, 10.0 * usual)
-    rows = frame.groupby(["lon", "lat"]).size()
-    found = [
-        DefaultPoint(float(key[0]), float(key[1]), int(rows[key]), int(count))
-        for key, count in different[different >= bound].items()
-    ]
-    return sorted(found, key=lambda point: -point.texts)
+def _to_line(point: Point, line: list[list[float]]) -> float:
+    best = math.inf
+    for (ax, ay), (bx, by) in zip(line, line[1:], strict=False):
+        dx, dy = bx - ax, by - ay
+        square = dx * dx + dy * dy
+        share = 0.0 if square == 0 else min(1.0, max(0.0, ((point[0] - ax) * dx + (point[1] - ay) * dy) / square))
+        best = min(best, math.hypot(ax + share * dx - point[0], ay + share * dy - point[1]))
+    return best

@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from api.auth import Account, account_of, check_password
-from api.i18n import Language, choose_language
+from api.i18n import LANGUAGES, Language
 from api.permissions import may
 from api.services import Services
 from grid.core.errors import NotAllowed
@@ -64,12 +64,16 @@ Now = Annotated[datetime, Depends(get_now)]
 
 def get_language(request: Request) -> Language:
     """The reader's language: ?lang=, then the cookie, then Accept-Language, then the town's default."""
-    return choose_language(
-        request.query_params.get("lang"),
-        request.cookies.get(LANGUAGE_COOKIE),
-        request.headers.get("accept-language"),
-        get_services(request).settings.web.default_language,
-    )
+    for given in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        for language in LANGUAGES:
+            if given == language:
+                return language
+    accepted = request.headers.get("accept-language", "").lower()
+    ranked = sorted((accepted.find(language), language) for language in LANGUAGES)
+    for position, language in ranked:
+        if position >= 0:
+            return language
+    return get_services(request).settings.web.default_language
 
 
 Lang = Annotated[Language, Depends(get_language)]

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse
 
 from api.deps import NotSignedIn, SignInNeeded, get_language
 from api.i18n import translate
+from api.pages.problems import problem_page, wants_page
 from grid.core.errors import BadInput, Conflict, NotAllowed, NotFound, Trouble, Unavailable
 
 LOG = logging.getLogger("gridward")
@@ -46,6 +47,8 @@ def problem(
     }
     if field:
         body["field"] = field
+    if wants_page(request):
+        return problem_page(request, status, body["detail"], headers)
     extra = {k: v for k, v in (values or {}).items() if k not in body}
     if extra:
         body["values"] = extra

@@ -65,8 +65,8 @@ class LiveFeed:
             if last_event_id and last_event_id.isdigit():
                 since = max(0, int(last_event_id) - MARGIN)
                 while missed := await anyio.to_thread.run_sync(self._since, since):
-                    for event in missed:
-                        yield _message(event)
+                    for before in missed:
+                        yield _message(before)
                     since = missed[-1]["id"]
                     if len(missed) < BATCH:
                         break

@@ -11,17 +11,17 @@ from datetime import datetime
 from typing import Any
 
 import shapely
-from grid.core.datums import suspect_datum, to_wgs84
-from grid.geocode.chain import geocode
-from grid.geocode.doubt import disagrees
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch.reasons import Reason, reason
 from grid.book import Ground
 from grid.core.crs import from_plane, to_plane
+from grid.core.datums import suspect_datum, to_wgs84
 from grid.core.errors import BadInput
 from grid.core.settings import TownSettings
+from grid.geocode.chain import geocode
+from grid.geocode.doubt import disagrees
 from grid.geocode.model import Answer, Candidate
 from grid.locate import Located, locate
 
@@ -97,6 +97,16 @@ def read_texts(
         if not best.needs_person:
             break
     return best
+
+
+def find_words(
+    texts: list[str], ground: Ground, near: list[tuple[float, float] | None]
+) -> list[Answer]:
+    """The answer of each text; what the town's words do not tell is answered `none`."""
+    return [
+        geocode(words, ground.gazetteer, near=point)
+        for words, point in zip(texts, near, strict=True)
+    ]
 
 
 def _from_point(

@@ -202,6 +202,17 @@ def queue_counts(session: Session) -> dict[str, int]:
     return {queue: count for queue, count in rows}  # noqa: C416 (rows are not tuples to mypy)
 
 
+def incidents_by_segment(session: Session) -> dict[int, int]:
+    """How many incidents lie on each segment."""
+    rows = session.execute(
+        text(
+            "select segment_id, count(*) from incident where segment_id is not null"
+            " group by segment_id"
+        )
+    )
+    return dict(rows.tuples().all())
+
+
 def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
     """Adds `tasks` and `evidence` to each incident: two statements for all of them."""
     by_id = {item["id"]: item for item in items}

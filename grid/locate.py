@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 import numpy as np
 import shapely
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.nearest import EQUAL_M, locate_on
@@ -49,30 +48,34 @@ class Located:
     held_then: bool
 
 
-@lru_cache(maxsize=1)
-def _query() -> TextClause:
-    """The one query; the two joins differ only in the side, a fixed word."""
-    side_join = """
-        left join lateral (
-            select g.id, g.code, g.name, h.valid @> cast(:at as timestamptz) as held
-            from grid_segment h join grid g on g.id = h.grid_id
-            where h.segment_id = near.id and h.side = '{side}'
-              and (h.valid @> cast(:at as timestamptz) or upper_inf(h.valid))
-            order by h.valid @> cast(:at as timestamptz) desc limit 1
-        ) {side}_grid on true"""
-    return text(
-        "with near as materialized (select id, street_id, rank, line_plane from segment"
-        " where gone_at is null order by line_plane <-> st_makepoint(:x, :y) limit :limit)"
-        " select near.id, near.street_id, street.name as street, near.rank,"
-        " st_asbinary(near.line_plane) as line,"
-        " left_grid.id as left_id, left_grid.code as left_code, left_grid.name as left_name,"
-        " left_grid.held as left_held,"
-        " right_grid.id as right_id, right_grid.code as right_code, right_grid.name as right_name,"
-        " right_grid.held as right_held"
-        " from near left join street on street.id = near.street_id"
-        + side_join.format(side="left")
-        + side_join.format(side="right")
-    )
+# The grid that held a side at the moment; for a moment before the first division the one that holds it now.
+QUERY = text("""
+with near as materialized (
+    select id, street_id, rank, line_plane from segment
+    where gone_at is null order by line_plane <-> st_makepoint(:x, :y) limit :limit
+)
+select near.id, near.street_id, street.name as street, near.rank, st_asbinary(near.line_plane) as line,
+    left_grid.id as left_id, left_grid.code as left_code, left_grid.name as left_name,
+    left_grid.held as left_held,
+    right_grid.id as right_id, right_grid.code as right_code, right_grid.name as right_name,
+    right_grid.held as right_held
+from near
+left join street on street.id = near.street_id
+left join lateral (
+    select g.id, g.code, g.name, h.valid @> cast(:at as timestamptz) as held
+    from grid_segment h join grid g on g.id = h.grid_id
+    where h.segment_id = near.id and h.side = 'left'
+      and (h.valid @> cast(:at as timestamptz) or upper_inf(h.valid))
+    order by h.valid @> cast(:at as timestamptz) desc limit 1
+) left_grid on true
+left join lateral (
+    select g.id, g.code, g.name, h.valid @> cast(:at as timestamptz) as held
+    from grid_segment h join grid g on g.id = h.grid_id
+    where h.segment_id = near.id and h.side = 'right'
+      and (h.valid @> cast(:at as timestamptz) or upper_inf(h.valid))
+    order by h.valid @> cast(:at as timestamptz) desc limit 1
+) right_grid on true
+""")
 
 
 def locate(
@@ -92,7 +95,7 @@ def locate(
     named the street) the nearest segment of that street among the candidates goes before nearer ones
     of other streets.
     """
-    rows = session.execute(_query(), {"x": x_m, "y": y_m, "at": at, "limit": CANDIDATES}).all()
+    rows = session.execute(QUERY, {"x": x_m, "y": y_m, "at": at, "limit": CANDIDATES}).all()
     if not rows:
         return None
     measured = []

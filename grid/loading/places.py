@@ -10,8 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.core.bulk import copy_rows, ewkb
-from grid.core.crs import geometries_to_plane
-from grid.segments import assign_plates
+from grid.house_numbers import assign_plates
 from grid.town import TownFacts, ground_changed, lock_ground
 
 
@@ -27,7 +26,7 @@ def load_door_plates(
         return 0
     lock_ground(session)
     placed = assign_plates(segments, plates, town.plane_epsg)
-    segment_ids = segments["id"].to_numpy()
+    segment_ids = segments["id"].to_dict()
     columns = ("source_key", "street_name", "house_number", "community", "segment_id", "side")
     session.execute(
         text(
@@ -46,8 +45,8 @@ def load_door_plates(
                 row.street,
                 str(row.house_number),
                 _text(row.community),
-                None if row.segment_row < 0 else int(segment_ids[row.segment_row]),
-                row.side if row.segment_row >= 0 else None,
+                None if pd.isna(row.segment) else int(segment_ids[row.segment]),
+                None if pd.isna(row.segment) else row.side,
                 ewkb(row.geometry),
             )
             for row in placed.itertuples(index=False)
@@ -188,8 +187,3 @@ def _multipolygon(geometry: shapely.Geometry) -> shapely.MultiPolygon | None:
     """The area of a geometry as a MultiPolygon; None for points and lines."""
     parts = [part for part in shapely.get_parts(geometry) if isinstance(part, shapely.Polygon)]
     return shapely.MultiPolygon(parts) if parts else None
-
-
-def plane_points(points: gpd.GeoSeries, plane_epsg: int) -> gpd.GeoSeries:
-    """Points in the plane."""
-    return gpd.GeoSeries(geometries_to_plane(points.to_numpy(), plane_epsg))

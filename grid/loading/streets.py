@@ -234,7 +234,10 @@ def _whole(value: object) -> int | None:
 
 
 def _refresh_attributes(session: Session, kept: list[tuple[int, object]]) -> int:
-    """Brings class, one-way and number ranges of kept segments up to date; how many really changed."""
+    """Brings class, one-way and number ranges of kept segments up to date; how many really changed.
+
+    A range that the file does not tell is kept: it may have been worked out from door plates.
+    """
     if not kept:
         return 0
     session.execute(
@@ -262,12 +265,16 @@ def _refresh_attributes(session: Session, kept: list[tuple[int, object]]) -> int
     result = session.execute(
         text(
             "update segment s set class = k.class, rank = k.rank, form = k.form, oneway = k.oneway,"
-            " left_from = k.left_from, left_to = k.left_to,"
-            " right_from = k.right_from, right_to = k.right_to"
+            " left_from = coalesce(k.left_from, s.left_from),"
+            " left_to = coalesce(k.left_to, s.left_to),"
+            " right_from = coalesce(k.right_from, s.right_from),"
+            " right_to = coalesce(k.right_to, s.right_to)"
             " from kept_segment k where k.id = s.id and"
             " (s.class, s.form, s.oneway, s.left_from, s.left_to, s.right_from, s.right_to)"
             " is distinct from"
-            " (k.class, k.form, k.oneway, k.left_from, k.left_to, k.right_from, k.right_to)"
+            " (k.class, k.form, k.oneway, coalesce(k.left_from, s.left_from),"
+            " coalesce(k.left_to, s.left_to), coalesce(k.right_from, s.right_from),"
+            " coalesce(k.right_to, s.right_to))"
         )
     )
     session.execute(text("drop table kept_segment"))
@@ -292,11 +299,12 @@ def _retire(session: Session, gone: list[int], now: datetime) -> None:
 
 
 def named_lines(session: Session) -> gpd.GeoDataFrame:
-    """Segments in force as a frame: id, name, class_, level, form, length_m, geometry EPSG:4326."""
+    """Segments in force: id, name, names, class_, level, form, length_m, number ranges; EPSG:4326."""
     rows = session.execute(
         select(
             Segment.id,
             Street.name,
+            Street.names,
             Segment.class_,
             Segment.level,
             Segment.form,
@@ -311,7 +319,9 @@ def named_lines(session: Session) -> gpd.GeoDataFrame:
         .where(Segment.gone_at.is_(None))
         .order_by(Segment.id)
     ).all()
-    columns = ["id", "name", "class_", "level", "form", "length_m", *RANGES, "line"]
+    columns = ["id", "name", "names", "class_", "level", "form", "length_m", *RANGES, "line"]
     frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
     lines = shapely.from_wkb([bytes(line) for line in frame.pop("line")])
+    for name in RANGES:
+        frame[name] = frame[name].astype("Int64")
     return gpd.GeoDataFrame(frame, geometry=lines, crs=4326)

@@ -1,0 +1,67 @@
+"""`gridward account`: who may sign in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+
+from api import auth
+from api.cli.opening import opened
+from api.cli.output import Json, finish
+from api.models import AccountRow
+from grid.core.errors import BadInput
+from grid.models import Staff
+
+app = typer.Typer(
+    no_args_is_help=True, help="Accounts. Example: gridward account add wang --role dispatcher"
+)
+
+
+@app.command()
+def add(
+    username: str,
+    role: Annotated[str, typer.Option(help="The role, such as dispatcher or cleaner.")],
+    name: Annotated[str, typer.Option(help="The name people see.")] = "",
+    staff_no: Annotated[str | None, typer.Option(help="The staff number behind it.")] = None,
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, help="Asked for when left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Add an account or change one. Example: gridward account add wang --role dispatcher"""
+    with opened() as (_, session):
+        staff_id = None
+        if staff_no:
+            staff_id = session.scalar(select(Staff.id).where(Staff.staff_no == staff_no))
+            if staff_id is None:
+                raise BadInput("account.staff_unknown", field="staff_no", staff_no=staff_no)
+        auth.save_account(session, username, password, name or username, role, staff_id)
+    finish({"username": username, "role": role}, as_json)
+
+
+@app.command("list")
+def list_accounts(as_json: Json = False) -> None:
+    """List the accounts. Example: gridward account list"""
+    with opened() as (_, session):
+        rows = session.scalars(select(AccountRow).order_by(AccountRow.username)).all()
+        accounts = [{"username": r.username, "role": r.role, "name": r.name} for r in rows]
+    if as_json:
+        finish({"accounts": accounts}, True)
+        return
+    for account in accounts:
+        typer.echo("\t".join(account.values()))
+
+
+@app.command()
+def password(
+    username: str,
+    new: Annotated[str, typer.Option("--password", prompt=True, hide_input=True)] = "",
+    as_json: Json = False,
+) -> None:
+    """Set a new password and end all sessions. Example: gridward account password wang"""
+    with opened() as (_, session):
+        if not auth.change_password(session, username, new):
+            raise BadInput("account.unknown", field="username", username=username)
+    finish({"username": username}, as_json)

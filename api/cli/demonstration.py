@@ -1,0 +1,172 @@
+"""`gridward demo`: the invented town, loaded through the same doors as a real one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import geopandas as gpd
+import pandas as pd
+import typer
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from api import auth
+from api.cli.opening import opened, seed
+from api.cli.output import Json, finish, say, steps
+from api.services import Services
+from dispatch.archive import import_incidents
+from fixtures.scales import ScaleName
+from fixtures.town import InventedTown, make_town
+from grid.core.database import Base
+from grid.core.errors import Conflict
+from grid.dividing import apply, propose
+from grid.loading.people import load_crews, load_staff, load_units
+from grid.loading.places import load_street_marks
+from grid.loading.towns import load_town
+from grid.models import PostHolding, Staff
+from grid.town import town_facts
+
+# Known to everybody, for the invented town only.
+SAMPLE_PASSWORD = "gridward-demo"  # noqa: S105
+SAMPLE_ROLES = (
+    *("operator", "watch_chief", "dispatcher", "collector", "evaluator", "analyst"),
+    *("unit_head", "leader", "officer", "cleaner", "gardener", "maintainer"),
+)
+KEPT_TABLES = frozenset({"alembic_version", "spatial_ref_sys"})
+
+
+def demo(
+    scale: Annotated[str, typer.Option(help="town, city or metropolis.")] = "town",
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Empty the database first: everything in it is lost.")
+    ] = False,
+    if_empty: Annotated[
+        bool, typer.Option("--if-empty", help="Do nothing when there is a town already.")
+    ] = False,
+    incidents: Annotated[
+        int | None, typer.Option(help="How many incidents; the scale's own number by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Load the invented town with grids, crews and a year of incidents. Example: gridward demo --reset"""
+    chosen = _scale(scale)
+    with opened() as (services, session), steps() as step:
+        if reset:
+            empty_database(session)
+            session.commit()
+        elif _has_town(session):
+            if if_empty:
+                finish({"loaded": False}, as_json)
+                return
+            raise Conflict("demo.not_empty", name=town_facts(session).name)
+        if reset:
+            seed(services, session)
+        step("make")
+        town = make_town(scale=chosen, incident_count=incidents)
+        result = load_demo(services, session, town, step)
+    finish(result, as_json)
+    if not as_json:
+        say("demo.accounts", password=SAMPLE_PASSWORD, accounts=", ".join(result["accounts"]))
+
+
+def load_demo(
+    services: Services, session: Session, town: InventedTown, step: Any
+) -> dict[str, Any]:
+    """Streets, division, people, accounts and incidents of an invented town, in the caller's transaction."""
+    began = datetime(town.year, 1, 1, tzinfo=services.desk.zone)
+    report = load_town(
+        session,
+        town.streets,
+        town.door_plates,
+        town.places,
+        town.boundaries,
+        began,
+        merge=True,
+        name=town.name,
+        name_en=town.name_en,
+        progress=step,
+    )
+    load_street_marks(session, _marks(town))
+    step("divide")
+    proposal = propose(session, town.grids, progress=lambda share: step(f"divide {share:.0%}"))
+    apply(session, proposal, began)
+    step("people")
+    load_units(session, town.units)
+    heads = set(town.units["head"].dropna())
+    staff = load_staff(session, town.staff.assign(heads_unit=town.staff["staff_no"].isin(heads)))
+    codes = sorted(name.code for name in proposal.names.values())
+    crews = load_crews(
+        session, town.crews(codes), began, time_zone=services.settings.town.time_zone
+    )
+    accounts = _accounts(session)
+    step("incidents")
+    columns = [c for c in town.incidents.columns if not c.startswith("truth")]
+    taken = import_incidents(
+        session,
+        services.desk,
+        town.incidents[columns],
+        "system",
+        datetime.now(UTC),
+        dry_run=False,
+        progress=lambda words: step(f"incidents {words}"),
+    )
+    return {
+        "town": town.name,
+        "segments": report.streets.new,
+        "door_plates": report.door_plates,
+        "places": report.places,
+        "grids": len(codes),
+        "balance": round(proposal.division.figures.balance, 4),
+        "staff": staff.taken,
+        "crews": crews.taken,
+        "incidents": taken.taken,
+        "accounts": accounts,
+        "refused": len(staff.refused) + len(crews.refused) + len(taken.refused),
+    }
+
+
+def empty_database(session: Session) -> None:
+    """Takes every row of every table of ours away; the append-only trigger is lifted for that moment."""
+    tables = [table.name for table in Base.metadata.sorted_tables if table.name not in KEPT_TABLES]
+    session.execute(text("alter table history disable trigger user"))
+    session.execute(text(f"truncate {', '.join(tables)} restart identity cascade"))
+    session.execute(text("alter table history enable trigger user"))
+    session.execute(text("alter sequence incident_number restart"))
+
+
+def _accounts(session: Session) -> list[str]:
+    """One account for each role, tied to a person of that post, and the administrator."""
+    auth.save_account(session, "admin", SAMPLE_PASSWORD, "管理员", "administrator")
+    names = ["admin"]
+    for role in SAMPLE_ROLES:
+        person = session.execute(
+            select(Staff.id, Staff.name)
+            .outerjoin(PostHolding, PostHolding.staff_id == Staff.id)
+            .where(Staff.heads_unit.is_(True) if role == "unit_head" else Staff.post == role)
+            .order_by(PostHolding.grid_id.nulls_last(), Staff.id)
+            .limit(1)
+        ).one_or_none()
+        staff_id, name = (person.id, person.name) if person else (None, role)
+        auth.save_account(session, role, SAMPLE_PASSWORD, name, role, staff_id)
+        names.append(role)
+    return names
+
+
+def _marks(town: InventedTown) -> gpd.GeoDataFrame:
+    posts = town.km_posts.rename(columns={"text": "code"}).assign(kind="km_post")
+    poles = town.facilities.rename(columns={"number": "code"}).assign(kind="facility")
+    columns = ["kind", "street", "code", "geometry"]
+    return gpd.GeoDataFrame(pd.concat([posts[columns], poles[columns]]), crs=4326)
+
+
+def _has_town(session: Session) -> bool:
+    return bool(session.scalar(text("select exists (select 1 from segment)")))
+
+
+def _scale(written: str) -> ScaleName:
+    scales: tuple[ScaleName, ...] = ("town", "city", "metropolis")
+    for scale in scales:
+        if written == scale:
+            return scale
+    raise typer.BadParameter(f"{', '.join(scales)}", param_hint="--scale")

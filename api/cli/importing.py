@@ -1,0 +1,273 @@
+"""`gridward import`: streets, people and incidents from files; refused rows are said with their reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import geopandas as gpd
+import pandas as pd
+import typer
+from sqlalchemy import select
+
+from api.cli.opening import opened
+from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
+from dispatch.archive import import_incidents
+from dispatch.catalogue_import import load_categories
+from grid.core.datums import to_wgs84
+from grid.core.errors import BadInput, NotFound
+from grid.loading.grids import GridName, Holding, both_sides, put_in_force
+from grid.loading.people import load_crews, load_staff
+from grid.loading.places import load_boundaries, load_places
+from grid.loading.towns import load_addresses, load_town
+from grid.models import Segment
+from grid.overlay import segments_by_area
+from grid.sources import vector
+from grid.sources.osm import read_osm
+from grid.sources.tables import read_table
+
+app = typer.Typer(no_args_is_help=True, help="Files in. Example: gridward import osm town.osm.pbf")
+FileArgument = Annotated[Path, typer.Argument(help="The file to read.")]
+Layer = Annotated[str | None, typer.Option(help="The layer of a file with several.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="our_field=their_field; may be repeated, or joined by spaces."),
+]
+Crs = Annotated[
+    str | None, typer.Option(help="EPSG:4547, gcj02, bd09 … when the file does not say.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only report; change nothing.")]
+
+
+@app.command()
+def osm(
+    file: FileArgument,
+    name: Annotated[str | None, typer.Option(help="The town's name.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import an OpenStreetMap extract. Example: gridward import osm town.osm.pbf"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        town = read_osm(file, progress=step)
+        report = load_town(
+            session,
+            town.streets,
+            town.door_plates,
+            town.places,
+            town.boundaries,
+            datetime.now(UTC),
+            merge=True,
+            name=name,
+            progress=step,
+        )
+    _told(report.plain() | {"source": town.counts}, town.refused, dry_run, as_json)
+
+
+@app.command()
+def streets(
+    file: FileArgument,
+    layer: Layer = None,
+    mapping: Map = None,
+    crs: Crs = None,
+    name: Annotated[str | None, typer.Option(help="The town's name.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import street centre lines. Example: gridward import streets roads.shp --map name=ROADNAME"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        step("read")
+        lines, refused = vector.read_streets(file, layer, mapping_of(mapping), crs, datum_change)
+        report = load_town(
+            session,
+            lines,
+            _empty_frame(),
+            _empty_frame(),
+            _empty_frame(),
+            datetime.now(UTC),
+            merge=False,
+            name=name,
+            progress=step,
+        )
+    _told(report.plain(), refused, dry_run, as_json)
+
+
+@app.command()
+def addresses(
+    file: FileArgument,
+    layer: Layer = None,
+    mapping: Map = None,
+    crs: Crs = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import door plates. Example: gridward import addresses plates.csv --map street=ROAD"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        step("read")
+        plates, refused = vector.read_addresses(file, layer, mapping_of(mapping), crs, datum_change)
+        step("write")
+        changed = load_addresses(session, plates)
+    _told({"read": len(plates), "new_or_changed": changed}, refused, dry_run, as_json)
+
+
+@app.command()
+def places(
+    file: FileArgument,
+    layer: Layer = None,
+    mapping: Map = None,
+    crs: Crs = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import named places. Example: gridward import places poi.gpkg --map name=NAME,kind=TYPE"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        step("read")
+        frame, refused = vector.read_places(file, layer, mapping_of(mapping), crs, datum_change)
+        changed = load_places(session, frame)
+    _told({"read": len(frame), "new_or_changed": changed}, refused, dry_run, as_json)
+
+
+@app.command()
+def boundaries(
+    file: FileArgument,
+    layer: Layer = None,
+    mapping: Map = None,
+    crs: Crs = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import towns, townships and communities. Example: gridward import boundaries admin.geojson"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        step("read")
+        frame, refused = vector.read_boundaries(file, layer, mapping_of(mapping), crs, datum_change)
+        changed = load_boundaries(session, frame)
+    _told({"read": len(frame), "new_or_changed": changed}, refused, dry_run, as_json)
+
+
+@app.command()
+def grids(
+    file: FileArgument,
+    layer: Layer = None,
+    mapping: Map = None,
+    crs: Crs = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import grids as areas or as lists of segments. Example: gridward import grids grids.geojson"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        step("read")
+        frame, refused = vector.read_grids(file, layer, mapping_of(mapping), crs, datum_change)
+        names = {
+            row.code: GridName(row.code, row.name or row.code)
+            for row in frame.itertuples(index=False)
+        }
+        if "segment_id" in frame and frame["segment_id"].notna().any():
+            known = set(session.scalars(select(Segment.id).where(Segment.gone_at.is_(None))))
+            holdings = _listed(frame, known)
+        else:
+            holdings = segments_by_area(session, frame)
+        changed = put_in_force(session, list(names.values()), holdings, datetime.now(UTC))
+    _told({"grids": len(names), "sides_changed": changed}, refused, dry_run, as_json)
+
+
+@app.command()
+def staff(
+    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Import people. Example: gridward import staff staff.xlsx --map staff_no=工号,name=姓名"""
+    with opened(keep=not dry_run) as (_, session):
+        table = read_table(file, mapping_of(mapping), needed=("staff_no", "name", "post"))
+        report = load_staff(session, table)
+    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def crews(
+    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Import who holds which post. Example: gridward import crews crews.csv"""
+    with opened(keep=not dry_run) as (services, session):
+        table = read_table(file, mapping_of(mapping), needed=())
+        zone = services.settings.town.time_zone
+        report = load_crews(session, table, datetime.now(UTC), time_zone=zone)
+    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def categories(
+    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Import categories with posts and limits. Example: gridward import categories categories.csv"""
+    with opened(keep=not dry_run) as (_, session):
+        table = read_table(file, mapping_of(mapping), needed=("code", "name_zh"))
+        report = load_categories(session, table, datetime.now(UTC))
+    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def incidents(
+    file: FileArgument,
+    mapping: Map = None,
+    channel: Annotated[
+        str, typer.Option(help="The channel of rows that do not name one.")
+    ] = "system",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import reports; each is placed and routed. Example: gridward import incidents year.csv --dry-run"""
+    with opened(keep=not dry_run) as (services, session), steps() as step:
+        table = read_table(file, mapping_of(mapping), needed=())
+        report = import_incidents(
+            session,
+            services.desk,
+            table,
+            channel,
+            datetime.now(UTC),
+            dry_run=dry_run,
+            progress=step,
+        )
+    for point in report.default_points:
+        say("cli.default_point", lon=point.lon, lat=point.lat, rows=point.rows, texts=point.texts)
+    _told(report.plain(), report.refused, dry_run, as_json)
+
+
+def mapping_of(given: list[str] | None) -> dict[str, str] | None:
+    """`our=their` pairs, separated by spaces or commas; BadInput `import.map_unreadable`."""
+    pairs: dict[str, str] = {}
+    for text in given or []:
+        for pair in text.replace(",", " ").split():
+            ours, equals, theirs = pair.partition("=")
+            if not equals or not ours:
+                raise BadInput("import.map_unreadable", field="--map", text=pair)
+            pairs[ours] = theirs
+    return pairs or None
+
+
+def datum_change(lon: Any, lat: Any, datum: str) -> Any:
+    """The change of datum that the readers call for tables with a `datum` column."""
+    return to_wgs84(lon, lat, datum)
+
+
+def _listed(frame: pd.DataFrame, known: set[int]) -> list[Holding]:
+    codes: dict[int, str] = {}
+    for row in frame.itertuples(index=False):
+        written = str(row.segment_id).strip()
+        if not written.isdigit() or int(written) not in known:
+            raise NotFound("crews.segment_unknown", field="segment_id", segment_id=written)
+        codes[int(written)] = str(row.code)
+    return both_sides(codes)
+
+
+def _empty_frame() -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame({"geometry": []}, crs=4326)
+
+
+def _told(result: dict[str, Any], refused: list[Any], dry_run: bool, as_json: bool) -> None:
+    result = {**result, "dry_run": dry_run, "refused": len(refused)}
+    if as_json:
+        finish({**result, "refused_rows": refused_plain(refused)}, True)
+        return
+    refused_rows(refused)
+    finish(result, False)
+    if dry_run:
+        say("cli.dry_run")

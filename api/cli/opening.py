@@ -1,0 +1,45 @@
+"""The town's database opened for a command: cluster up, tables newest, seed data there; committed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from api.migrate import migrate
+from api.services import Services, make_services
+from dispatch.seeds import load_seeds
+
+CALENDAR_YEARS_BACK, CALENDAR_YEARS_AHEAD = 3, 2
+
+
+def prepare() -> Services:
+    """Services with the newest tables and the seed data."""
+    services = make_services()
+    migrate(services.engine)
+    with services.sessions() as session:
+        seed(services, session)
+        session.commit()
+    return services
+
+
+def seed(services: Services, session: Session) -> None:
+    """Fills the tables that are data where they are empty."""
+    year = datetime.now(UTC).year
+    years = range(year - CALENDAR_YEARS_BACK, year + CALENDAR_YEARS_AHEAD)
+    load_seeds(session, services.settings.town.country, years)
+
+
+@contextmanager
+def opened(*, keep: bool = True) -> Iterator[tuple[Services, Session]]:
+    """Services and one session, committed when the command ends well; `keep` False rolls back (dry run)."""
+    services = prepare()
+    with services.sessions() as session:
+        yield services, session
+        if keep:
+            session.commit()
+        else:
+            session.rollback()
+    services.engine.dispose()

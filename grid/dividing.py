@@ -1,0 +1,191 @@
+"""The town's own division: its network read from the tables, divided, named, and put in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from grid.core.errors import BadInput
+from grid.division import Division, SegmentNetwork, divide, naming
+from grid.division.naming import name_grids
+from grid.loading.grids import GridName, both_sides, put_in_force
+
+LENGTH_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class TownNetwork:
+    """The segments in force as a network, with what names grids: streets, communities, grids now."""
+
+    network: SegmentNetwork
+    street_names: dict[int, str]
+    street_names_en: dict[int, str]
+    communities: list[str | None]
+    in_force: NDArray[np.int64]
+    grids: dict[int, tuple[str, str, str | None]]
+
+
+def read_network(
+    session: Session,
+    within: str | None = None,
+    incident_counts: Mapping[int, int] | None = None,
+) -> TownNetwork:
+    """Reads the network; `within` "communities" keeps grids inside communities.
+
+    The weight is length in metres, or, with `incident_counts` by segment id, the incidents plus a
+    small share of the length. Raises BadInput `division.within_unknown`, `division.no_segments`.
+    """
+    if within not in (None, "communities"):
+        raise BadInput("division.within_unknown", field="within", within=within)
+    rows = session.execute(text(_NETWORK)).all()
+    if not rows:
+        raise BadInput("division.no_segments")
+    length = np.array([r.length_m for r in rows], dtype=np.float64)
+    weight = length
+    if incident_counts is not None:
+        # Every metre counts a little, so that quiet streets are shared out evenly too.
+        told = np.array([incident_counts.get(r.id, 0) for r in rows], dtype=np.float64)
+        weight = told + length / length.sum() * max(told.sum(), 1.0) * LENGTH_SHARE
+    whole = within == "communities"
+    network = SegmentNetwork(
+        segment_ids=_whole(r.id for r in rows),
+        from_node=_whole(r.from_crossing_id for r in rows),
+        to_node=_whole(r.to_crossing_id for r in rows),
+        weight=weight,
+        length_m=length,
+        street=_whole(r.street for r in rows),
+        x_m=np.array([r.x_m for r in rows], dtype=np.float64),
+        y_m=np.array([r.y_m for r in rows], dtype=np.float64),
+        within=_whole(r.community_id for r in rows) if whole else None,
+    )
+    grids = {
+        row.id: (row.code, row.name, row.name_en)
+        for row in session.execute(
+            text("select id, code, name, name_en from grid where upper_inf(valid)")
+        )
+    }
+    return TownNetwork(
+        network=network,
+        street_names={r.street: r.street_name for r in rows if r.street_name},
+        street_names_en={r.street: r.street_name_en for r in rows if r.street_name_en},
+        communities=[r.community for r in rows],
+        in_force=_whole(-1 if r.grid_id is None else r.grid_id for r in rows),
+        grids=grids,
+    )
+
+
+_NETWORK = """
+    select s.id, s.from_crossing_id, s.to_crossing_id, s.length_m, coalesce(s.street_id, -1) as street,
+        t.name as street_name, t.names->>'en' as street_name_en,
+        st_x(m.middle) as x_m, st_y(m.middle) as y_m,
+        c.name as community, coalesce(c.id, -1) as community_id, h.grid_id
+    from segment s
+    left join street t on t.id = s.street_id
+    cross join lateral (select st_lineinterpolatepoint(s.line_plane, 0.5) as middle) m
+    left join lateral (
+        select b.id, b.name from boundary b
+        where b.level = 'community' and st_intersects(b.area, st_lineinterpolatepoint(s.line, 0.5))
+        order by b.id limit 1
+    ) c on true
+    left join grid_segment h on h.segment_id = s.id and h.side = 'left' and upper_inf(h.valid)
+    where s.gone_at is null order by s.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A division of the town with the names of its grids, not yet in force."""
+
+    town: TownNetwork
+    division: Division
+    names: dict[int, GridName]
+
+    def table(self) -> pd.DataFrame:
+        """code, name, segments, length_m of each grid."""
+        network = self.town.network
+        frame = pd.DataFrame({"label": self.division.labels, "length_m": network.length_m})
+        figures = frame.groupby("label").agg(
+            segments=("length_m", "size"), length_m=("length_m", "sum")
+        )
+        figures.insert(0, "name", [self.names[int(label)].name for label in figures.index])
+        figures.insert(0, "code", [self.names[int(label)].code for label in figures.index])
+        return figures.sort_values("code").reset_index(drop=True)
+
+
+def propose(
+    session: Session,
+    grids: int,
+    *,
+    within: str | None = None,
+    incident_counts: Mapping[int, int] | None = None,
+    keep: bool = False,
+    ceiling: float | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Proposal:
+    """Divides the town's segments into `grids` grids. Raises what `read_network` and `divide` raise."""
+    town = read_network(session, within, incident_counts)
+    division = divide(
+        town.network,
+        grids,
+        ceiling=ceiling,
+        in_force=town.in_force if keep else None,
+        keep=keep,
+        seed=seed,
+        progress=progress,
+    )
+    return Proposal(town, division, _names(town, division, keep))
+
+
+def apply(session: Session, proposal: Proposal, from_at: datetime) -> int:
+    """Puts a proposal in force from a moment; how many sides of segments changed hands."""
+    codes = {
+        int(segment_id): proposal.names[int(label)].code
+        for segment_id, label in zip(
+            proposal.town.network.segment_ids, proposal.division.labels, strict=True
+        )
+    }
+    return put_in_force(session, list(proposal.names.values()), both_sides(codes), from_at)
+
+
+def _names(town: TownNetwork, division: Division, keep: bool) -> dict[int, GridName]:
+    """Names in the town's own words and in English; with `keep` a grid that stays keeps both."""
+    own = name_grids(
+        town.network,
+        division.labels,
+        town.street_names,
+        town.communities,
+        "zh",
+        _kept(town, keep, 1),
+    )
+    english = name_grids(
+        town.network,
+        division.labels,
+        {**town.street_names, **town.street_names_en},
+        town.communities,
+        "en",
+        _kept(town, keep, 2),
+    )
+    in_english = {name.label: name.name for name in english}
+    return {n.label: GridName(n.code, n.name, in_english.get(n.label)) for n in own}
+
+
+def _kept(town: TownNetwork, keep: bool, column: int) -> dict[int, naming.GridName]:
+    """Names of the grids in force, by id; the English one falls back to the other."""
+    if not keep:
+        return {}
+    return {
+        grid_id: naming.GridName(grid_id, facts[0], facts[column] or facts[1])
+        for grid_id, facts in town.grids.items()
+    }
+
+
+def _whole(values: object) -> NDArray[np.int64]:
+    return np.fromiter(values, dtype=np.int64)  # type: ignore[call-overload, no-any-return]

@@ -183,7 +183,7 @@ def test_places_stand_where_they_say(town: InventedTown) -> None:
     } <= set(places["kind"])  # fmt: skip
     assert places["address"].notna().all()
     assert places.geometry.is_valid.all()
-    assert any(n.get("alias") == "二中" for n in places["names"])
+    assert any(n.get("alt") == "二中" for n in places["names"])
     solid = places[places.geometry.geom_type == "Polygon"]
     assert not solid.geometry.intersects(town.river).any()
     tree = shapely.STRtree(solid.geometry.to_numpy())

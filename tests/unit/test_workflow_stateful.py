@@ -80,6 +80,8 @@ STRAIGHT = {
 }
 WORKERS = ["ming", "qing", "one", "root"]
 
+BY_PERSON = {actor.person: actor for actor in PEOPLE.values() if actor.person}
+
 
 class Workflow(RuleBasedStateMachine):
     @initialize(
@@ -89,6 +91,7 @@ class Workflow(RuleBasedStateMachine):
         quick=st.booleans(),
         merged=st.booleans(),
         head_start=st.integers(0, 10),
+        worker=st.sampled_from(WORKERS),
     )
     def report(
         self,
@@ -98,7 +101,9 @@ class Workflow(RuleBasedStateMachine):
         quick: bool,
         merged: bool,
         head_start: int,
+        worker: str,
     ) -> None:
+        self.worker = worker
         small = {"operator": frozenset({"watch_chief"}), "dispatcher": frozenset({"unit_head"})}
         plain = Rules()
         self.rules = replace(
@@ -137,7 +142,21 @@ class Workflow(RuleBasedStateMachine):
             name, who = STRAIGHT[self.facts.state]
         else:
             return
-        self.press(name, PEOPLE[who], self.given("ming", "roads"))
+        actor = BY_PERSON[self.worker] if who == "crew" else PEOPLE[who]
+        self.press(name, actor, self.given(self.worker, "roads"))
+
+    @rule(name=st.sampled_from(sorted(JUDGING)))
+    def the_doers_judge_themselves(self, name: str) -> None:
+        for person in sorted(self.worked):
+            self.press(name, BY_PERSON[person], self.given("ming", None))
+
+    @rule(name=st.sampled_from(sorted(name for name in MOVES if SYSTEM in MOVES[name].who)))
+    def the_system_presses(self, name: str) -> None:
+        self.press(name, THE_SYSTEM, self.given("ming", "roads"))
+
+    @rule()
+    def it_comes_back(self) -> None:
+        self.press("return", BY_PERSON[self.worker], self.given(None, None))
 
     @rule(
         name=st.sampled_from(sorted(MOVES)),
@@ -219,6 +238,10 @@ class Workflow(RuleBasedStateMachine):
         self.never(name, actor, facts)
         self.clocks = clocks_after(step, clocks, facts, given, LIMITS, self.rules, CHINA, self.now)
         self.facts = facts_after(step, facts, actor, given, self.rules, self.now)
+        for kind, clock in clocks.items():
+            same = self.clocks[kind].round == clock.round and self.clocks[kind].limit == clock.limit
+            used = used_minutes(clock, self.now, CHINA)
+            assert not same or used_minutes(self.clocks[kind], self.now, CHINA) == used
         if name in ("submit", "feed_back", "found_and_fixed") and actor.person:
             self.worked.add(actor.person)
         self.passed_check = name == "check_passed" or (
@@ -268,6 +291,12 @@ class Workflow(RuleBasedStateMachine):
     def an_ended_incident_has_no_running_clock(self) -> None:
         if hasattr(self, "facts") and self.facts.ended:
             assert not any(clock.running for clock in self.clocks.values())
+
+    @invariant()
+    def what_came_back_waits_at_filed(self) -> None:
+        if hasattr(self, "facts") and (self.facts.returned or self.facts.not_accepted):
+            assert self.facts.state is State.FILED
+            assert not self.facts.assignees
 
     @invariant()
     def a_suspended_incident_has_no_running_disposal(self) -> None:

@@ -50,11 +50,11 @@ def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answe
     reasons: list[str] = []
     for name, find in _EXACT:
         found = list(find(parsed, gazetteer))
-        if found and (findings == [] or max(f.sureness for f in found) > max(f.sureness for f in findings) + 0.3):
+        if found and (findings == [] or _best(found) > _best(findings) + 0.3):
             findings = found
         elif not found and (missing := _missing(name, parsed)):
             reasons.append(missing)
-        if findings and max(f.sureness for f in findings) > 0.3:
+        if findings and _best(findings) > 0.15:
             break
     if parsed.street is not None and not parsed.street.ids:
         reasons.append("street.unknown")
@@ -63,6 +63,10 @@ def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answe
     if not findings:
         findings = _fallback(parsed, gazetteer, reasons)
     return _answer(parsed, gazetteer, _ranked(findings, parsed, gazetteer, near), reasons)
+
+
+def _best(findings: list[Finding]) -> float:
+    return max(f.sureness * f.likeness for f in findings)
 
 
 def _missing(name: str, parsed: Parsed) -> str:
@@ -85,7 +89,7 @@ def _fallback(parsed: Parsed, gazetteer: Gazetteer, reasons: list[str]) -> list[
             probe = Parsed(street=parsed.street, cross=hint)
             found = [f for f in find_crossing(probe, gazetteer) if "crossing.streets_do_not_meet" not in f.reasons]
             if found:
-                return [replace(f, sureness=f.sureness * 0.7, spread_m=max(80.0, f.spread_m)) for f in found]
+                return [replace(f, sureness=f.sureness * 0.25, spread_m=max(150.0, f.spread_m)) for f in found]
     found = list(find_street(parsed, gazetteer))
     missed = parsed.house is not None or parsed.landmark is not None or parsed.cross is not None or parsed.span is not None or parsed.km_m is not None
     if found:
@@ -98,43 +102,56 @@ def _fallback(parsed: Parsed, gazetteer: Gazetteer, reasons: list[str]) -> list[
     return list(find_community(parsed, gazetteer))
 
 
-def _ranked(findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near: Point | None) -> list[Finding]:
-    """Best first, after the community named in the text and the caller's point have had their say."""
+def _ranked(findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near: Point | None) -> list[tuple[float, Finding]]:
+    """(weight, finding), best first: how well the names fit, after the community said and the caller's point."""
     named = gazetteer.communities
     weighed: list[tuple[float, Finding]] = []
     for f in findings:
-        weight = f.sureness
+        weight = f.likeness * (1.0 if f.confirmed else 0.6) * (0.5 + 0.5 * f.sureness)
         if parsed.communities and f.match != "community":
             outside = min(
                 math.dist(f.point, (named.x_m[c], named.y_m[c])) - max(300.0, named.spread_m[c]) for c in parsed.communities
             )
             if outside > 0:
-                weight *= 0.5 if outside < 1000 else 0.3
-        rank = weight
+                weight *= 0.5 if outside < 1000 else 0.25
         if near is not None:
-            rank = weight / (1.0 + math.dist(f.point, near) / 3000.0)
-        weighed.append((rank, replace(f, sureness=weight)))
+            weight /= 1.0 + math.dist(f.point, near) / 3000.0
+        weighed.append((weight, f))
     weighed.sort(key=lambda w: (-w[0], w[1].label, w[1].point))
-    return [f for _, f in weighed]
+    return weighed
 
 
-def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[Finding], reasons: list[str]) -> Answer:
+def _shares(ranked: list[tuple[float, Finding]], parsed: Parsed) -> list[float]:
+    """For each finding the chance that it was the one meant, among its rivals and what is not in the gazetteer.
+
+    Rivals count by the square of their weight, so that two alike get half each and a weak one hardly matters.
+    Findings within SAME_PLACE_M of the best are no rivals. What is not in the gazetteer weighs the more, the less
+    a name looks like what was typed, and the less else bears it out.
+    """
+    best_weight, best = ranked[0]
+    unknown = (1.0 - best.likeness) * (0.1 if best.confirmed else 0.8)
+    if parsed.communities and best.match != "community" and best_weight < 0.55 * best.likeness * (1.0 if best.confirmed else 0.6) * (0.5 + 0.5 * best.sureness):
+        unknown += best_weight  # said to lie in a community where it is not
+    rivals = sum(w * w for w, f in ranked[1:] if math.dist(f.point, best.point) > SAME_PLACE_M)
+    total = best_weight * best_weight + rivals + unknown * best_weight
+    return [w * w / total if total else 0.0 for w, _ in ranked]
+
+
+def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[tuple[float, Finding]], reasons: list[str]) -> Answer:
     reading = parsed.reading()
     if not ranked:
         return Answer("none", 0.0, None, None, reading, reasons=tuple(dict.fromkeys([*reasons, "no_place"])))
-    best = ranked[0]
-    rivals = [f for f in ranked[1:] if math.dist(f.point, best.point) > SAME_PLACE_M and f.sureness > best.sureness * 0.75]
-    confidence = best.sureness
-    if rivals:
-        confidence *= best.sureness / (best.sureness + 0.8 * sum(r.sureness for r in rivals))
+    best = ranked[0][1]
+    shares = _shares(ranked, parsed)
+    confidence = best.sureness * shares[0]
+    if any(w > 0.6 * ranked[0][0] and math.dist(f.point, best.point) > SAME_PLACE_M for w, f in ranked[1:]):
         reasons.append("several_places")
     corrections = _corrections(parsed, best)
     if corrections:
         reasons.append("corrected")
     street = best.street
     reasons.extend(best.reasons)
-    kept = _distinct(ranked)
-    factor = confidence / best.sureness if best.sureness else 0.0
+    kept = _distinct([(share * f.sureness, f) for share, (_, f) in zip(shares, ranked, strict=True)])
     return Answer(
         best.match,
         round(min(confidence, 0.99), 3),
@@ -151,7 +168,7 @@ def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[Finding], reasons
         side=best.side,
         corrections=corrections,
         reasons=tuple(dict.fromkeys(reasons)),
-        candidates=tuple(_candidate(f, gazetteer, factor) for f in kept[:MOST_CANDIDATES]),
+        candidates=tuple(_candidate(f, gazetteer, confidence) for confidence, f in kept),
     )
 
 
@@ -166,26 +183,24 @@ def _corrections(parsed: Parsed, best: Finding) -> tuple[Correction, ...]:
     return tuple(dict.fromkeys(c for c in found if c is not None))
 
 
-def _distinct(ranked: list[Finding]) -> list[Finding]:
-    kept: list[Finding] = []
-    for f in ranked:
-        if all(math.dist(f.point, k.point) > SAME_PLACE_M or f.label != k.label for k in kept):
-            kept.append(f)
+def _distinct(ranked: list[tuple[float, Finding]]) -> list[tuple[float, Finding]]:
+    kept: list[tuple[float, Finding]] = []
+    for confidence, f in ranked:
+        if all(math.dist(f.point, k.point) > SAME_PLACE_M or f.label != k.label for _, k in kept):
+            kept.append((confidence, f))
         if len(kept) >= MOST_CANDIDATES:
             break
     return kept
 
 
-def _candidate(f: Finding, gazetteer: Gazetteer, factor: float) -> Candidate:
+def _candidate(f: Finding, gazetteer: Gazetteer, confidence: float) -> Candidate:
     return Candidate(
         f.label,
         f.point[0],
         f.point[1],
         f.match,
-        round(min(f.sureness * factor, 0.99), 3),
+        round(min(confidence, 0.99), 3),
         round(f.spread_m, 1),
         gazetteer.street_ids[f.street] if f.street >= 0 else None,
         gazetteer.places.ids[f.place] if f.place >= 0 else None,
     )
-
-

@@ -21,7 +21,7 @@ def order_key(house: HouseNumber) -> int:
 
 @dataclass(slots=True)
 class DoorPlates:
-    """Plates sorted by street, lane and number; `groups` (street, lanes) -> slice of the sorted columns."""
+    """Plates sorted by street, lane and number; `derived` from a place's address; `groups` (street, lanes) -> slice of the sorted columns."""
 
     keys: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -29,6 +29,7 @@ class DoorPlates:
     y_m: list[float] = field(default_factory=list)
     segment: list[int] = field(default_factory=list)
     side: list[str] = field(default_factory=list)
+    derived: list[bool] = field(default_factory=list)
     groups: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
 
 
@@ -64,8 +65,8 @@ def by_plate(plates: DoorPlates, street: int, house: HouseNumber) -> Located | N
     apart = max(math.hypot(plates.x_m[i] - x, plates.y_m[i] - y) for i in found)
     first = found[0]
     if apart > 60.0:  # the same number twice, far apart: neither is sure
-        return Located((plates.x_m[first], plates.y_m[first]), "door_plate", 0.45, apart * 2, plates.segment[first], plates.side[first])
-    return Located((x, y), "door_plate", 1.0, max(20.0, apart), plates.segment[first], plates.side[first])
+        return Located((plates.x_m[first], plates.y_m[first]), "door_plate", 0.3, apart * 2, plates.segment[first], plates.side[first])
+    return Located((x, y), "door_plate", 0.82 if plates.derived[first] else 1.0, max(20.0, apart), plates.segment[first], plates.side[first])
 
 
 def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Located | None:
@@ -83,14 +84,16 @@ def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Locat
         gap = math.hypot(plates.x_m[high] - plates.x_m[low], plates.y_m[high] - plates.y_m[low])
         if same_low != same_high:  # 7-4 with 7-1 known: next to 7-1, not half-way to 9
             near = low if same_low else high
-            return _beside(plates, near, 0.94, max(20.0, min(gap / 2, 40.0)), gap)
+            return _beside(plates, near, 0.96, max(20.0, min(gap / 2, 40.0)), gap)
         share = 0.5 if k1 == k0 else (_scale(wanted) - _scale(k0)) / (_scale(k1) - _scale(k0))
         point = (
             plates.x_m[low] + share * (plates.x_m[high] - plates.x_m[low]),
             plates.y_m[low] + share * (plates.y_m[high] - plates.y_m[low]),
         )
         nearer = low if share < 0.5 else high
-        sure = 0.97 if gap <= 50 else 0.9 if gap <= 100 else 0.8 if gap <= 200 else 0.55
+        sure = 0.98 if gap <= 50 else 0.91 if gap <= 100 else 0.5 if gap <= 200 else 0.25
+        if plates.derived[low] or plates.derived[high]:
+            sure *= 0.88
         return Located(point, "interpolated", sure, max(20.0, gap / 2), plates.segment[nearer], plates.side[nearer], gap)
     alone = low if low is not None else high
     if alone is None:
@@ -99,7 +102,7 @@ def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Locat
     if missing == 0:
         return _beside(plates, alone, 0.92, 25.0, 0.0)
     if missing <= 30:  # beyond the last known plate: about 4 m of frontage for each number
-        return _beside(plates, alone, 0.85 if missing <= 4 else 0.6, 20.0 + 4.0 * missing, 8.0 * missing)
+        return _beside(plates, alone, 0.9 if missing <= 4 else 0.4, 20.0 + 4.0 * missing, 8.0 * missing)
     return None
 
 
@@ -164,5 +167,5 @@ def in_range(ranges: Ranges, lines: StreetLines, street: int, house: HouseNumber
     inset = min(10.0, size / 4)  # houses stand back from the corner
     point, tangent = at(line, inset + share * (size - 2 * inset))
     point, side = aside(point, tangent, side, FRONT_M)
-    sure = 0.96 if penalty < 1 else 0.9 if penalty <= 8 else 0.8 if penalty <= 10 else 0.7 if penalty <= 30 else 0.5
+    sure = 0.95 if penalty < 1 else 0.82 if penalty <= 8 else 0.7 if penalty <= 10 else 0.45 if penalty <= 30 else 0.3
     return Located(point, "interpolated", sure, max(20.0, size / 6) + penalty, s, side, size)

@@ -30,13 +30,15 @@ def find_number(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             Finding(
                 located.match,
                 located.point,
-                located.sureness * likeness,
+                located.sureness,
                 located.spread_m,
                 f"{gazetteer.street_names[owner]} {house.text}",
                 street=owner,
                 segment=located.segment,
                 side=located.side,
                 reasons=reasons,
+                likeness=likeness,
+                confirmed=located.sureness >= 0.8,
             ),
             parsed,
             gazetteer,
@@ -98,8 +100,8 @@ def find_crossing(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     for a, like_a in options(parsed.street):
         for b, like_b in options(parsed.cross):
             meetings = crossings(gazetteer.lines, a, b)
-            for rank, meeting in enumerate(meetings[:4]):
-                yield _crossing(parsed, gazetteer, a, b, meeting, like_a * like_b * (1.0 if rank == 0 else 0.6))
+            for meeting in meetings[:4]:
+                yield _crossing(parsed, gazetteer, a, b, meeting, like_a * like_b * (1.0 if len(meeting.nodes) == len(meetings[0].nodes) else 0.7))
 
 
 def _crossing(parsed: Parsed, gazetteer: Gazetteer, a: int, b: int, meeting: Crossing, likeness: float) -> Finding:
@@ -111,7 +113,7 @@ def _crossing(parsed: Parsed, gazetteer: Gazetteer, a: int, b: int, meeting: Cro
         sure, reasons = 0.8, ("crossing.nearest_approach",)
     else:
         sure, reasons = max(0.05, 0.3 * MEETING_M / meeting.apart_m), ("crossing.streets_do_not_meet",)
-    finding = Finding("crossing", meeting.point, sure * likeness, meeting.spread_m, f"{names[a]} / {names[b]}", street=a, cross=b, reasons=reasons)
+    finding = Finding("crossing", meeting.point, sure, meeting.spread_m, f"{names[a]} / {names[b]}", street=a, cross=b, reasons=reasons, likeness=likeness, confirmed=meeting.apart_m == 0.0)
     if not parsed.direction:
         return moved(finding, parsed, gazetteer)
     toward = COMPASS.get(parsed.direction)
@@ -146,7 +148,7 @@ def find_km_post(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         found = at_km(gazetteer.km_posts, street, parsed.km_m)
         if found is not None:
             point, sure, spread = found
-            yield moved(Finding("km_post", point, sure * likeness, spread, f"{gazetteer.street_names[street]} {parsed.km_text}", street=street), parsed, gazetteer)
+            yield moved(Finding("km_post", point, sure, spread, f"{gazetteer.street_names[street]} {parsed.km_text}", street=street, likeness=likeness, confirmed=True), parsed, gazetteer)
 
 
 def find_facility(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
@@ -157,7 +159,7 @@ def find_facility(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     for street, likeness in [*options(parsed.street), (-1, 1.0)]:
         point = gazetteer.facilities.points.get((street, key))
         if point is not None:
-            yield moved(Finding("place", point, 0.95 * likeness, 10.0, parsed.facility, street=street), parsed, gazetteer)
+            yield moved(Finding("place", point, 0.95, 10.0, parsed.facility, street=street, likeness=likeness, confirmed=True), parsed, gazetteer)
 
 
 def find_street(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
@@ -177,8 +179,8 @@ def find_street(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         elif parts is not None:
             near = lines.nearest(anchor, street)
             segment = near[0] if near else -1
-        sure = 0.75 if spread <= 150 else 0.55 if spread <= 400 else 0.4
-        finding = Finding("street", point, sure * likeness, spread, gazetteer.street_names[street], street=street, segment=segment, line=parts)
+        sure = 0.6 if spread <= 100 else 0.4 if spread <= 200 else 0.25 if spread <= 400 else 0.15
+        finding = Finding("street", point, sure, spread, gazetteer.street_names[street], street=street, segment=segment, line=parts, likeness=likeness)
         yield to_side(finding, gazetteer, parsed.side) if parsed.side else finding
 
 

@@ -14,7 +14,11 @@ from grid.geocode.parsed import Parsed, StreetRef
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One possible place with dense indices; `sureness` becomes the confidence after rivals are weighed."""
+    """One possible place with dense indices.
+
+    sureness: that the place is right if the names were meant so; likeness: that they were. `confirmed` when something
+    else in the text bears the names out (a plate with that number, two streets that really cross).
+    """
 
     match: str
     point: Point
@@ -28,6 +32,8 @@ class Finding:
     side: str = ""
     line: tuple[Floats, ...] | None = None
     reasons: tuple[str, ...] = ()
+    likeness: float = 1.0
+    confirmed: bool = False
     place_correction: Correction | None = None
 
 

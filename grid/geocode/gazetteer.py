@@ -32,6 +32,7 @@ from grid.geocode.spelling import Spelling
 
 _NUMBERED = re.compile(rf"({NUMERAL}+)(?=[路街巷弄段道里村号])")
 _ADDRESS_NUMBER = re.compile(r"\d+[a-z]?(?:(?:号|弄|巷)-?\d+|[-之附]\d+)*(?:号|弄|巷|$)(?!线|楼)")
+_ROADS = ("路", "街", "巷", "弄", "大道")
 _COMMUNITY_TAIL = re.compile(r"(?:社区居委会|社区|居委会|村委会|街道办事处|街道)$")
 
 
@@ -168,9 +169,13 @@ def _all_names(data: GazetteerData) -> Iterator[tuple[bool, str, int]]:
         for each in (name, *others):
             if each:
                 chinese, key = key_for(each)
+                if chinese and key.endswith(_ROADS):
+                    continue  # a stop or shop called after a street must not answer for the street
                 yield chinese, key, reference(PLACE, i)
                 if chinese and "(" in key:
-                    yield True, re.sub(r"\([^)]*\)", "", key), reference(PLACE, i)
+                    bare = re.sub(r"\([^)]*\)", "", key)
+                    if not bare.endswith(_ROADS):
+                        yield True, bare, reference(PLACE, i)
     for i, name in enumerate(data.community_name):
         if name:
             chinese, key = key_for(name)
@@ -259,6 +264,7 @@ def _plates(data: GazetteerData, dense: dict[int, int], chinese: NameIndex) -> D
         x_m=x[order].tolist(),
         y_m=y[order].tolist(),
         segment=[by_id.get(int(data.plate_segment[i]), -1) if has_segment and i < count else -1 for i in order],
+        derived=[i >= count for i in order],
         side=[data.plate_side[i] if has_side and i < count else "" for i in order],
     )
     begin = 0

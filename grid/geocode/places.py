@@ -58,13 +58,13 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     found = place_ids(ref, gazetteer)
     for place, likeness, correction in found[:60]:
         point = (named.x_m[place], named.y_m[place])
-        sure, street = 0.9 * likeness, -1
+        sure, street = 0.9, -1
         reasons: tuple[str, ...] = ()
         if streets:
             away, street = min((_distance(gazetteer, s, point), s) for s, _ in streets)
             if away > max(ON_STREET_M, named.spread_m[place] * 1.5):
                 sure, street, reasons = sure * 0.5, -1, ("place.not_on_street",)
-        finding = Finding("place", at_gate(ref.text, point, named.spread_m[place]), sure, max(40.0, named.spread_m[place]), named.name[place], street=street, place=place, reasons=reasons, place_correction=correction)
+        finding = Finding("place", at_gate(ref.text, point, named.spread_m[place]), sure, max(40.0, named.spread_m[place]), named.name[place], street=street, place=place, reasons=reasons, likeness=likeness, confirmed=street >= 0, place_correction=correction)
         yield moved(finding, parsed, gazetteer)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -32,7 +33,7 @@ def find_span(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         (a, sure_a), (b, sure_b) = max(pairs, key=lambda p: (p[0][1] * p[1][1], -math.dist(p[0][0], p[1][0])))
         label = f"{gazetteer.street_names[street]} {one.text}-{two.text}"
         line = between(gazetteer, street, a, b)
-        yield _finding(parsed, gazetteer, a, b, sure_a * sure_b * likeness, label, street, line)
+        yield replace(_finding(parsed, gazetteer, a, b, sure_a * sure_b, label, street, line), likeness=likeness, confirmed=True)
     if parsed.street is None:
         ends_a, ends_b = list(_end_points(one, -1, gazetteer)), list(_end_points(two, -1, gazetteer))
         if ends_a and ends_b:

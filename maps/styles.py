@@ -29,6 +29,7 @@ GRID_COLOURS = (
 NO_GRID_COLOUR = "#8a93a3"
 
 LAMP_COLOURS: Mapping[str, str] = {"green": "#1f8a4c", "amber": "#d98a00", "red": "#cc2936"}
+WAITING_COLOUR = "#3566c0"
 ENDED_COLOUR = "#6b7686"
 
 # State → shape of the incident's mark.
@@ -78,6 +79,7 @@ def for_scripts() -> dict[str, Any]:
         "no_grid": NO_GRID_COLOUR,
         "lamp": dict(LAMP_COLOURS),
         "ended": ENDED_COLOUR,
+        "waiting": WAITING_COLOUR,
         "shape": dict(STATUS_SHAPES),
         "width": dict(STREET_WIDTHS_PX),
     }

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.deps import DbSession, PageAccount, require
 from api.pages.rendering import map_of, page
 from dispatch import reading
+from dispatch.moves import MOVES, TASK_MOVES
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,6 +25,8 @@ KEYS = (
     *(("/", "search"), ("n", "new"), ("j / k", "next"), ("Enter", "open")),
     *(("f", "filter"), ("m", "map"), ("Esc", "close"), ("?", "help")),
 )
+# What each move wants to be told, from the one table of the closed loop.
+NEEDS = {name: move.needs for name, move in (*MOVES.items(), *TASK_MOVES.items())}
 STORY_MESSAGES = (
     *(
         "incident.",
@@ -66,6 +69,7 @@ def console(request: Request, account: PageAccount) -> Response:
         statuses=STATUSES,
         sorts=SORTS,
         keys=KEYS,
+        needs=NEEDS,
     )
 
 
@@ -81,4 +85,5 @@ def incident(number: str, request: Request, session: DbSession, account: PageAcc
         map_pieces=map_of(request),
         messages=STORY_MESSAGES,
         number=number,
+        needs=NEEDS,
     )

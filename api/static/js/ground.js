@@ -5,8 +5,8 @@ import { t, word } from "./messages.js";
 
 const L = window.L;
 const POSTS = ["officer", "cleaner", "gardener", "maintainer", "leader"];
-const NAMES_FROM_ZOOM = 16;
-const GRID_NAMES = [13, 15];
+const NAMES_FROM_ZOOM = 15;
+const GRID_NAMES = [12, 14];
 
 const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark";
 
@@ -34,6 +34,8 @@ export class Ground {
     this.lines = new Map();
     this.names = L.layerGroup();
     this.chosen = null;
+    map.createPane("labels").style.zIndex = 450; // below the marks of incidents
+    map.getPane("labels").style.pointerEvents = "none";
     map.on("moveend", () => this.label());
   }
 
@@ -143,7 +145,7 @@ export class Ground {
     const span = h("span", { text });
     span.style.setProperty("--turn", `${turn.toFixed(1)}deg`);
     const label = L.divIcon({ className: `street-label ${kind}`, html: span, iconSize: [0, 0] });
-    L.marker(place, { icon: label, interactive: false, keyboard: false }).addTo(this.names);
+    L.marker(place, { icon: label, pane: "labels", interactive: false, keyboard: false }).addTo(this.names);
   }
 }
 

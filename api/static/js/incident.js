@@ -25,7 +25,7 @@ async function show(said = "") {
     marker?.remove();
     if (incident.location) {
       marker = L.marker([incident.location.lat, incident.location.lon], {
-        icon: L.divIcon({ className: "mark chosen", html: mark(incident), iconSize: [22, 22] }), keyboard: false, alt: number }).addTo(map);
+        icon: L.divIcon({ className: "ring", html: mark(incident, 30), iconSize: [30, 30] }), keyboard: false, alt: number }).addTo(map);
       map.setView(marker.getLatLng(), 17);
       ground.choose(incident.grid?.code);
     }

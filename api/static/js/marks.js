@@ -16,7 +16,8 @@ const SHAPE_OF = {
 };
 export const ENDED = new Set(["closed", "refused", "declined", "voided", "merged", "fixed_on_spot"]);
 
-export const lampOf = (incident) => (ENDED.has(incident.status) ? "ended" : incident.lamp || "green");
+/** Colour of the limit: "waiting" while no limit runs yet, "ended" when the incident has ended. */
+export const lampOf = (incident) => (ENDED.has(incident.status) ? "ended" : incident.lamp || "waiting");
 
 const parser = new DOMParser();
 

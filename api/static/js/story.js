@@ -4,7 +4,7 @@ import { named, t, word } from "./messages.js";
 import { ENDED, lampOf, mark } from "./marks.js";
 import { left, moment } from "./times.js";
 
-export function story(incident, history, { moves = null } = {}) {
+export function story(incident, history, { moves = null, place = null } = {}) {
   return [
     heading(incident),
     incident.description ? h("p", { class: "said", text: incident.description }) : null,
@@ -14,6 +14,7 @@ export function story(incident, history, { moves = null } = {}) {
     tasks(incident),
     photos(incident),
     where(incident),
+    place,
     timeline(history),
   ].filter(Boolean);
 }
@@ -64,6 +65,7 @@ function photos(incident) {
 
 function where(incident) {
   const at = incident.location;
+  if (!at && !incident.address) return null;
   return h("section", {}, h("h2", { text: t("incident.where") }), facts([
     [t("incident.address"), incident.address],
     [t("incident.street"), incident.segment && [incident.segment.street || t("incident.unnamed_street"), incident.side && word("side", incident.side)].filter(Boolean).join(" · ")],
@@ -76,11 +78,18 @@ function where(incident) {
   ]));
 }
 
+/** A name where there is one; the bare account name, or the kind of doer, otherwise. */
+function who(line) {
+  if (line.actor_name) return line.actor_name;
+  const [kind, name] = String(line.actor).split(":");
+  return name || word("role", kind === "anonymous" ? "reporter" : kind);
+}
+
 function timeline(history) {
   if (!history?.length) return null;
   return h("section", {}, h("h2", { text: t("incident.history") }), h("ol", { class: "steps" }, history.map((line, index) =>
     h("li", { class: index === history.length - 1 ? "now" : "done" },
       h("b", { text: word("move", line.move) }), " ", h("span", { class: "chip", text: word("status", line.to_status) }),
-      h("p", { class: "small muted", text: [moment(line.at), line.actor?.name || line.actor].filter(Boolean).join(" · ") }),
+      h("p", { class: "small muted", text: [moment(line.at), who(line)].filter(Boolean).join(" · ") }),
       line.note && h("p", { text: line.note })))));
 }

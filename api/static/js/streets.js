@@ -2,7 +2,7 @@
 import { Ground } from "./ground.js";
 
 const L = window.L;
-const NEAR = 14;
+const NEAR = 13;
 
 export function showStreets(map) {
   const names = new Ground(map);

@@ -3,7 +3,7 @@ import { $, $$, h } from "../dom.js";
 import { named } from "../messages.js";
 
 const NAMES = ["status", "queue", "category", "grid", "q", "sort"];
-const DEFAULTS = { status: "open" };
+const DEFAULTS = { status: "open", sort: "-reported_at" };
 
 export class Filters {
   constructor(form, onChange) {

@@ -73,8 +73,9 @@ export class List {
         h("p", { class: "cut muted small", text: [incident.segment?.street || incident.address, incident.grid?.name, people].filter(Boolean).join(" · ") }),
         h("p", { class: "row small" },
           h("span", { class: "number muted", text: incident.number }),
-          h("span", { class: "chip", text: word("status", incident.status) }),
-          incident.queue && h("span", { class: "chip amber", text: word("queue", incident.queue) }),
+          incident.queue
+            ? h("span", { class: "chip amber", text: word("queue", incident.queue) })
+            : h("span", { class: "chip", text: word("status", incident.status) }),
           h("span", { class: "grow" }),
           h("time", { class: "muted", datetime: incident.reported_at, text: moment(incident.reported_at) }))));
     this.rows.set(incident.number, row);

@@ -33,7 +33,7 @@ const list = new List({
   onClear: () => filters.set(null),
 });
 const ground = new Ground(map, { onGrid: (code) => { map.closePopup(); filters.set({ grid: code }); } });
-const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onChanged: () => load() });
+const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onChanged: (incident) => { marks.choose(incident, { pan: false }); load(); counts(); } });
 
 async function load() {
   list.waiting();
@@ -52,7 +52,7 @@ async function load() {
     list.show(items, total, { narrowed: filters.narrowed, least });
     marks.show(items);
     ground.choose(query.grid);
-    if (panel.number) { list.choose(panel.number, false); marks.choose(panel.number, { pan: false }); }
+    if (panel.number) list.choose(panel.number, false);
   } catch (problem) {
     if (problem.name !== "AbortError") list.failed(problem);
   }
@@ -79,18 +79,17 @@ async function choose(number, { pan = true, focus = false } = {}) {
   badge();
   list.choose(number);
   list.rows.get(number)?.classList.remove("fresh");
-  marks.choose(number, { pan });
   $(".board").dataset.side = "open";
+  map.invalidateSize({ pan: false });
   const incident = await panel.open(number, { focus });
-  if (incident?.location && pan && !marks.markers.has(number)) map.setView([incident.location.lat, incident.location.lon], 17);
-  return incident;
+  if (panel.number === number) marks.choose(incident, { pan });
 }
 
 function closePanel() {
   panel.close();
   report?.close();
   delete $(".board").dataset.side;
-  marks.choose(null, { pan: false });
+  marks.choose(null);
   list.choose(null, false);
 }
 
@@ -174,10 +173,11 @@ $("[data-close-report]").addEventListener("click", closePanel);
 useKeys({ list, openReport, close: closePanel });
 new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
 
+if (matchMedia("(max-width: 760px)").matches) { $(".filter-box").open = false; $(".legend").open = false; }
 showSound();
 drawLegend();
 let choices = loadChoices();
-choices.then((got) => filters.fillCategories(got.categories), (problem) => toast(problem.message, "red"));
+choices.then((got) => { panel.categories = got.categories; filters.fillCategories(got.categories); }, (problem) => toast(problem.message, "red"));
 load();
 counts();
 ground.load().then((grids) => {

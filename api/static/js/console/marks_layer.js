@@ -4,7 +4,8 @@ import { named, t, word } from "../messages.js";
 import { lampOf, mark } from "../marks.js";
 
 const L = window.L;
-const WORST = ["red", "amber", "green", "ended"];
+const WORST = ["red", "amber", "green", "waiting", "ended"];
+const NEAR_ZOOM = 17; // from here on nothing is clustered
 
 export class MarksLayer {
   constructor({ map, clusters }, onChoose) {
@@ -12,9 +13,8 @@ export class MarksLayer {
     this.clusters = clusters;
     this.onChoose = onChoose;
     this.markers = new Map();
-    this.chosen = null;
+    this.ring = null;
     window.gridward.cluster_icon = (cluster) => clusterIcon(cluster);
-    clusters.on("animationend spiderfied", () => this.paint());
   }
 
   show(items) {
@@ -33,24 +33,19 @@ export class MarksLayer {
       this.markers.set(incident.number, marker);
     }
     this.clusters.addLayers([...this.markers.values()]);
-    this.paint();
   }
 
-  choose(number, { pan = true } = {}) {
-    this.chosen = number;
-    const marker = this.markers.get(number);
-    if (marker && pan) {
-      const there = () => this.paint();
-      if (this.clusters.getVisibleParent(marker) === marker) this.map.panInside(marker.getLatLng(), { padding: [80, 80] });
-      else this.clusters.zoomToShowLayer(marker, there);
-    }
-    this.paint();
-  }
-
-  paint() {
-    for (const [number, marker] of this.markers) {
-      marker.getElement()?.classList.toggle("chosen", number === this.chosen);
-      marker.setZIndexOffset(number === this.chosen ? 1000 : 0);
+  /** Rings the place of the chosen incident; the ring is a layer of its own, so no cluster hides it. */
+  choose(incident, { pan = true } = {}) {
+    this.ring?.remove();
+    this.ring = null;
+    if (!incident?.location) return;
+    const at = [incident.location.lat, incident.location.lon];
+    this.ring = L.marker(at, { icon: L.divIcon({ className: "ring", html: mark(incident, 30), iconSize: [30, 30] }),
+      interactive: false, keyboard: false, zIndexOffset: 2000, alt: "" }).addTo(this.map);
+    if (!pan) return;
+    if (this.map.getZoom() < NEAR_ZOOM - 1 || !this.map.getBounds().pad(-0.08).contains(at)) {
+      this.map.setView(at, Math.max(NEAR_ZOOM - 1, this.map.getZoom()));
     }
   }
 }

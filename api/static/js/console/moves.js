@@ -3,43 +3,56 @@ import { fill, h, toast } from "../dom.js";
 import { post } from "../api.js";
 import { t, word } from "../messages.js";
 
-const MAIN = new Set(["accept", "file", "dispatch", "check_passed", "pass_check", "close", "start", "submit", "send_check", "resume"]);
-const DANGER = new Set(["void", "refuse", "decline", "force_close"]);
-const NEED_NOTE = new Set(["return", "refuse", "decline", "void", "check_failed", "fail_check", "force_close", "suspend", "hand_back",
-  "rework", "not_content", "reassign"]);
-const NEED_PERSON = new Set(["dispatch", "reassign", "assign"]);
+// What a move needs is the server's own table, put into the page.
+const NEEDS = JSON.parse(document.getElementById("move-needs")?.textContent || "{}");
+const MAIN = ["accept", "file", "dispatch", "check_passed", "close", "send_check", "resume", "grant_extension", "verify_confirmed"];
+const DANGER = new Set(["void", "refuse", "decline", "force_close", "check_failed", "reject_result"]);
+// The place and the category are set in boxes of their own; photographs are taken on the phone.
+const ELSEWHERE = new Set(["set_place", "set_category", "found_and_fixed"]);
+const PERSON = ["to", "to_or_unit"];
 
 export function movesBox(incident, { grids, onDone }) {
-  const moves = incident.moves || [];
+  const moves = (incident.moves || []).filter((move) => !ELSEWHERE.has(move))
+    .sort((a, b) => MAIN.includes(b) - MAIN.includes(a));
   if (!moves.length) return null;
   const place = h("div", { class: "move-form" });
   const buttons = moves.map((move) => h("button", {
-    class: `button ${MAIN.has(move) ? "main" : ""} ${DANGER.has(move) ? "danger" : ""}`, type: "button", dataset: { move },
+    class: `button ${MAIN.includes(move) ? "main" : ""} ${DANGER.has(move) ? "danger" : ""}`, type: "button", dataset: { move },
     text: word("move", move),
     on: { click: (event) => ask(move, event.currentTarget) },
   }));
 
   function ask(move, button) {
-    if (!NEED_NOTE.has(move) && !NEED_PERSON.has(move) && move !== "suspend") { send(move, {}, button); return; }
-    const note = h("textarea", { name: "note", rows: "3", required: NEED_NOTE.has(move), id: "move-note" });
-    const person = NEED_PERSON.has(move) ? personChoice(incident, grids) : null;
-    const until = move === "suspend" ? h("input", { type: "datetime-local", name: "until", required: true, id: "move-until" }) : null;
+    const needs = new Set(NEEDS[move] || []);
+    needs.delete("filing_condition"); // the category's leading condition is taken
+    if (!needs.size) { send(move, {}, button); return; }
+    const must = needs.has("reason");
+    const note = h("textarea", { name: "note", rows: "3", required: must, id: "move-note" });
+    const person = PERSON.some((need) => needs.has(need)) ? personChoice(incident, grids) : null;
+    const into = needs.has("into") ? h("input", { id: "move-into", required: true, autocomplete: "off" }) : null;
+    const until = needs.has("until") ? h("input", { type: "datetime-local", id: "move-until", required: true }) : null;
+    const condition = needs.has("closing_condition") ? h("input", { id: "move-condition", required: true, value: t("move.condition_usual") }) : null;
+    const field = (id, label, control) => control && h("div", {}, h("label", { for: id, text: label }), control);
     const form = h("form", { class: "stack card", on: { submit: (event) => {
       event.preventDefault();
       const extra = { note: note.value.trim() || null };
-      if (person?.value) extra.to = person.value;
-      if (until?.value) extra.until = new Date(until.value).toISOString();
+      if (person) extra.to = person.value;
+      if (into) extra.to = into.value.trim();
+      if (until) extra.until = new Date(until.value).toISOString();
+      if (condition) extra.condition = condition.value.trim();
       send(move, extra, form.querySelector("button"));
     } } },
       h("h3", { text: word("move", move) }),
-      person && h("div", {}, h("label", { for: "move-person", text: t("move.to") }), person),
-      until && h("div", {}, h("label", { for: "move-until", text: t("move.until") }), until),
-      h("div", {}, h("label", { for: "move-note", text: t(NEED_NOTE.has(move) ? "move.reason_hint" : "move.note_hint") }), note),
+      field("move-person", t("move.to"), person),
+      field("move-into", t("move.into"), into),
+      field("move-until", t("move.until"), until),
+      field("move-condition", t("move.condition"), condition),
+      field("move-note", t(must ? "move.reason_hint" : "move.note_hint"), note),
       h("div", { class: "row" },
         h("button", { class: "button main", type: "submit", text: word("move", move) }),
         h("button", { class: "button", type: "button", text: t("common.cancel"), on: { click: () => { fill(place); button.focus(); } } })));
     fill(place, form);
-    (person || note).focus();
+    (person || into || until || condition || note).focus();
   }
 
   async function send(move, extra, button) {
@@ -61,7 +74,7 @@ export function movesBox(incident, { grids, onDone }) {
 
 /** People to choose from: the incident's own grid first, with each one's post. */
 function personChoice(incident, grids) {
-  const select = h("select", { id: "move-person", name: "to" }, h("option", { value: "", text: t("move.by_rule") }));
+  const select = h("select", { id: "move-person", required: true }, h("option", { value: "", text: t("move.choose_person") }));
   const all = [...(grids?.values() || [])].sort((a, b) =>
     (b.code === incident.grid?.code) - (a.code === incident.grid?.code) || a.code.localeCompare(b.code));
   for (const grid of all) {

@@ -3,12 +3,14 @@ import { fill, h, icon, toast } from "../dom.js";
 import { get } from "../api.js";
 import { story } from "../story.js";
 import { movesBox } from "./moves.js";
+import { categoryBox } from "./category.js";
 import { placeBox } from "./place.js";
 
 export class Panel {
   constructor(box, { map, ground, onClose, onChanged }) {
     this.box = box;
     Object.assign(this, { map, ground, onClose, onChanged });
+    this.categories = [];
     this.number = null;
     this.loosen = () => {};
   }
@@ -53,13 +55,15 @@ export class Panel {
     const busy = this.box.querySelector("textarea:focus, input:focus");
     const renew = async (answer) => {
       if (answer) toast(answer);
-      await this.open(incident.number);
-      this.onChanged();
+      const now = await this.open(incident.number);
+      this.onChanged(now);
     };
     const place = placeBox(incident, { map: this.map, onDone: renew });
     this.loosen = place.release;
-    const body = h("div", { class: "panel-body stack" }, place.element,
-      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }) }));
+    const needed = place.element?.tagName === "SECTION";
+    const body = h("div", { class: "panel-body stack" }, needed && place.element,
+      categoryBox(incident, { categories: this.categories, onDone: renew }),
+      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }), place: needed ? null : place.element }));
     if (busy) return; // never take the words from somebody who is writing
     fill(this.box, this.head(incident.number), body);
   }

@@ -7,14 +7,15 @@ import { t, word } from "../messages.js";
 const L = window.L;
 
 export function placeBox(incident, { map, onDone }) {
-  if (incident.location && incident.queue !== "place_needed") return { element: null, release() {} };
+  const needed = !incident.location || incident.queue === "place_needed";
+  if (!needed && !incident.moves?.includes("set_place")) return { element: null, release() {} };
   const layer = L.layerGroup().addTo(map);
   let marker = null;
   let waiting = false;
 
   async function settle(body) {
     try {
-      await post(`incidents/${encodeURIComponent(incident.number)}/place`, body);
+      await post(`incidents/${encodeURIComponent(incident.number)}/place`, { ...body, version: incident.version });
       document.activeElement?.blur();
       onDone(t("place.done"));
     } catch (problem) {
@@ -61,7 +62,8 @@ export function placeBox(incident, { map, onDone }) {
 
   const list = h("ol", { class: "candidates" });
   const own = incident.candidates || [];
-  if (own.length) fill(list, shown(own, (_, index) => settle({ candidate: index })));
+  if (!needed) fill(list);
+  else if (own.length) fill(list, shown(own, (_, index) => settle({ candidate: index })));
   else fill(list, h("li", { class: "muted", text: t("place.no_candidate") }));
 
   const search = h("form", { class: "row", role: "search", on: { submit: async (event) => {
@@ -79,12 +81,13 @@ export function placeBox(incident, { map, onDone }) {
     h("input", { name: "place", "aria-label": t("place.search"), placeholder: t("place.search"), value: incident.address || "" }),
     h("button", { class: "button", type: "submit" }, icon("search"), t("common.search")));
 
-  const element = h("section", { class: "place-box", "aria-label": t("place.title") },
-    h("h2", { class: "row" }, icon("pin"), t("place.title")),
-    h("p", { class: "small muted", text: t("place.hint") }),
-    list, search,
+  const tools = [list, search,
     h("button", { class: "button wide", type: "button", dataset: { aim: "" }, on: { click: aim } }, icon("target"), t("place.drop")),
-    dropped);
+    dropped];
+  const element = needed
+    ? h("section", { class: "place-box", "aria-label": t("place.title") },
+      h("h2", { class: "row" }, icon("pin"), t("place.title")), h("p", { class: "small muted", text: t("place.hint") }), ...tools)
+    : h("details", { class: "card correct" }, h("summary", { text: t("place.correct") }), h("div", { class: "stack" }, ...tools));
   return {
     element,
     release() {

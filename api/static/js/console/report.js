@@ -2,7 +2,7 @@
 import { $, debounced, facts, fill, h, icon, toast } from "../dom.js";
 import { get, latest, post } from "../api.js";
 import { pin } from "../ground.js";
-import { named, t, word } from "../messages.js";
+import { language, named, t, word } from "../messages.js";
 import { suggestions } from "./suggest.js";
 
 const NEAR_DEGREES = 0.0006; // about 60 m: open incidents this near are shown before saving
@@ -117,7 +117,14 @@ export class Report {
       [t("incident.street"), way.street],
       [t("incident.grid"), way.grid ? `${way.grid.code} ${way.grid.name || ""}` : t("report.no_grid")],
       [t("report.person"), way.post ? `${person}（${word("post", way.post)}）` : t("report.post_by_category")],
-    ]), way.reason && h("p", { class: "note small" }, icon("info"), h("span", { text: way.reason })));
+    ]), way.reason && h("p", { class: "note small" }, icon("info"), h("span", { text: this.why(place, way) })));
+  }
+
+  /** Why: the words' own reason stands in front, instead of the point they led to. */
+  why(place, way) {
+    if (this.point || !place.reason || way.reasons?.[0]?.code !== "place.point") return way.reason;
+    const [, ...rest] = way.reason.split(/；|; /);
+    return [place.reason, ...rest].join(language === "zh" ? "；" : "; ");
   }
 
   /** No sure place: the candidates, each one click from being the pin. */

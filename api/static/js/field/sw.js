@@ -4,7 +4,14 @@ const CACHE = `gridward-field-${VERSION}`;
 const WAIT_MS = 4000;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));
+  event.waitUntil((async () => {
+    const cache = await caches.open(CACHE);
+    await cache.addAll(SHELL);
+    // The page that installs us was loaded before us: fetch it once more, so that the very first visit is kept too.
+    const first = await fetch("/field", { redirect: "manual", credentials: "same-origin" }).catch(() => null);
+    if (first?.ok) await cache.put("/field", first);
+    await self.skipWaiting();
+  })());
 });
 
 self.addEventListener("activate", (event) => {

@@ -145,7 +145,7 @@ export function sheet(box, task, { me, act, onClose, onMap }) {
         h("button", { class: "button big", type: "button", on: { click: () => onMap(task) } }, icon("map"), t("field.show_on_map")),
         h("a", { class: "button big", href: `geo:${at.lat},${at.lon}?q=${at.lat},${at.lon}` }, icon("way"), t("field.go"))),
       h("div", { class: "stack" }, buttons), said,
-      incident.evidence?.length && h("ul", { class: "photos" }, incident.evidence.map((photo_) => h("li", {},
+      incident.evidence?.length > 0 && h("ul", { class: "photos" }, incident.evidence.map((photo_) => h("li", {},
         h("a", { href: photo_.url }, h("img", { src: photo_.thumbnail_url, alt: word("stage", photo_.stage), loading: "lazy" })), h("span", { class: "small", text: word("stage", photo_.stage) })))),
       incident.reason && h("details", { class: "card" }, h("summary", { text: t("field.why") }), h("p", { text: incident.reason }))));
 }

@@ -1,0 +1,30 @@
+// An incident that waits only for its category: choose it, and it goes on to the person.
+import { h, icon, toast } from "../dom.js";
+import { post } from "../api.js";
+import { language, named, t } from "../messages.js";
+import { suggestions } from "./suggest.js";
+
+export function categoryBox(incident, { categories, onDone }) {
+  if (incident.queue !== "category_needed" || !incident.location) return null;
+  const select = h("select", { id: "panel-category", required: true }, h("option", { value: "", text: t("move.choose_person") }));
+  const add = (group, entries) => entries.length && select.append(h("optgroup", { label: group }, entries.map((entry) => h("option", { value: entry.code, text: named(entry) }))));
+  const groups = Map.groupBy ? Map.groupBy(categories, (entry) => entry[`class_${language}`]) : new Map([["", categories]]);
+  const likely = suggestions(incident.description || "", categories);
+  add("★", likely);
+  for (const [group, entries] of groups) add(group, entries);
+  if (likely.length) select.value = likely[0].code;
+  const form = h("form", { class: "place-box", on: { submit: async (event) => {
+    event.preventDefault();
+    const { lon, lat } = incident.location;
+    try {
+      await post(`incidents/${encodeURIComponent(incident.number)}/place`, { lon, lat, datum: "wgs84", category: select.value, version: incident.version });
+      document.activeElement?.blur();
+      onDone(t("category.done"));
+    } catch (problem) {
+      toast(problem.message, "red");
+    }
+  } } },
+    h("h2", {}, h("label", { for: "panel-category", text: t("category.needed") })), select,
+    h("button", { class: "button main", type: "submit" }, icon("check"), t("category.set")));
+  return form;
+}

@@ -44,20 +44,36 @@ class _Text:
 def parse_chinese(typed: str, gazetteer: Gazetteer) -> Parsed:
     """Take a Chinese text apart; names in `Parsed` carry their dense indices."""
     text = _Text(typed)
-    for bracket in (w.FORMER_RE, w.TOWARD_BRACKET_RE):
-        for m in bracket.finditer(text.marked):
-            text.mark(m.start(), m.end(), w.GONE)
+    if "(" in text.folded:
+        for bracket in (w.FORMER_RE, w.TOWARD_BRACKET_RE):
+            for m in bracket.finditer(text.marked):
+                text.mark(m.start(), m.end(), w.GONE)
     _find_names(text, gazetteer)
+    plain = _plain(text)
+    if plain is not None:
+        return plain
     _find_road_codes(text, gazetteer)
     unknown_streets(text)
     corrected_streets(text, gazetteer)
     _find_km_posts(text)
     parsed = Parsed(communities=tuple(text.communities), hints=list(text.inside))
-    _find_facility(text, parsed)
+    if w.FACILITY_WORD_RE.search(text.marked):
+        _find_facility(text, parsed)
     _find_numbers(text)
     rest = _structure(text, parsed)
     _relations(rest, parsed)
     return parsed
+
+
+def _plain(text: _Text) -> Parsed | None:
+    """The commonest text, nothing but an area, a street and a number, read without the rest of the grammar."""
+    if len(text.streets) != 1 or text.places or text.inside:
+        return None
+    m = w.PLAIN_RE.fullmatch(text.marked)
+    house = house_number(m.group(2)) if m else None
+    if m is None or house is None:
+        return None
+    return Parsed(street=text.streets[0], house=house, communities=tuple(text.communities))
 
 
 def _find_names(text: _Text, gazetteer: Gazetteer) -> None:
@@ -93,6 +109,8 @@ def _is_part_of_a_name(hit: Hit, before: str, after: str) -> bool:
 
 
 def _find_road_codes(text: _Text, gazetteer: Gazetteer) -> None:
+    if not w.ASCII_LETTER_RE.search(text.marked):
+        return
     for m in w.ROAD_CODE_RE.finditer(text.marked):
         if m.start() > 0 and text.marked[m.start() - 1] == "第":
             continue
@@ -107,6 +125,8 @@ def _find_road_codes(text: _Text, gazetteer: Gazetteer) -> None:
 
 
 def _find_km_posts(text: _Text) -> None:
+    if not w.KM_WORD_RE.search(text.marked):
+        return
     for pattern in (w.KM_RE, w.KM_WORDS_RE):
         for m in pattern.finditer(text.marked):
             whole, rest = number(m.group(1)), number(m.group(2)) if m.group(2) else 0

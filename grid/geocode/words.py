@@ -68,6 +68,13 @@ FACILITY_BARE_RE = re.compile(r"(?:编号|杆号|号码)[::]?\s*([a-z]{0,5}-?\d{
 NUMBER_RE = re.compile(
     rf"(?:临)?(?:第)?{NUMERAL}+[a-z]?(?:(?:号|弄|巷|衖|支弄)(?:-?(?:附|之)?{NUMERAL}+[a-z]?|之[甲乙丙丁])|(?:-|之|附)(?:{NUMERAL}+|[甲乙丙丁])[a-z]?)*(?:号|弄|巷)?"
 )
+PLAIN_RE = re.compile(
+    rf"(?:[\u4e00-\u9fff]{{2,4}}[省市])?(?:[\ue800-\uebff]+|[\u4e00-\u9fff]{{1,4}}[区县市镇乡])*([\ue000-\ue3ff])\1*"
+    r"(\d+(?:(?:弄|巷|号)\d+)?(?:(?:之|附|-)\d+)?号?)(?:门口|门前)?"
+)
+ASCII_LETTER_RE = re.compile(r"[gsxyc]\d\d")
+KM_WORD_RE = re.compile(r"k\s*\d|公里|千米")
+FACILITY_WORD_RE = re.compile("灯|杆|井|栓|箱|牌|站台|墩|编号|号码|公交")
 NOT_A_NUMBER_AFTER = re.compile(r"(?:米|m\b|公里|千米|里|线|楼|门(?![口前外面])|栋|幢|座|层|组|桥墩|公交|站|出口|口|元|点|月|日|年|时|分|个|家|人|辆|天|次|处|条|期|名|块|%|路(?!段)|\+|[\ue000-\ue3ff])")
 
 DIST = rf"(?:半(?:公里|里)|(?:{NUMERAL}+(?:\.\d+)?)\s*(?:多|余|来)?\s*(?:公里|千米|km|米|m\b|m(?=[^a-z])|里(?!程)))"

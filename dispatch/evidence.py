@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 from sqlalchemy import select
@@ -47,15 +49,7 @@ def keep_photo(
 
     Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.client_id_reused`.
     """
-    content = _clean_jpeg(photo.content)
-    digest = hashlib.sha256(content).hexdigest()
-    path = _path(folder, digest)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved into place: a killed process leaves no half photograph.
-        fresh = path.with_suffix(".new")
-        fresh.write_bytes(content)
-        fresh.replace(path)
+    stored = store_photo(folder, photo.content)
     lon, lat = photo.point or (None, None)
     made = session.scalar(
         insert(Evidence)
@@ -63,9 +57,7 @@ def keep_photo(
             incident_id=incident_id,
             stage=photo.stage,
             client_id=photo.client_id,
-            sha256=digest,
-            media_type="image/jpeg",
-            size_bytes=len(content),
+            **stored,
             actor=actor,
             point=ewkt_point(lon, lat),
             taken_at=photo.taken_at,
@@ -82,6 +74,23 @@ def keep_photo(
     if known.incident_id != incident_id:
         raise BadInput("evidence.client_id_reused", field="client_id", number=number)
     return int(known.id)
+
+
+def store_photo(folder: Path, given: bytes) -> dict[str, Any]:
+    """Puts a photograph into the store under its hash: columns sha256, media_type, size_bytes.
+
+    Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`.
+    """
+    content = _clean_jpeg(given)
+    digest = hashlib.sha256(content).hexdigest()
+    path = _path(folder, digest)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved into place: a killed process leaves no half photograph.
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as fresh:
+            fresh.write(content)
+        Path(fresh.name).replace(path)
+    return {"sha256": digest, "media_type": "image/jpeg", "size_bytes": len(content)}
 
 
 def photo_file(

@@ -100,11 +100,11 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         return _same(before.id, before.number, before.description, report)
     placement = _place(session, desk, ground, report, now)
     routed = answer_for(session, placement, category, now)
-    opened = _open(desk, catalogue, channel, category, placement, routed, actor, now)
+    opened = open_incident(desk, catalogue, channel, category, placement, routed, actor, now)
     number = incidents.new_number(session, now, desk.zone)
     reasons = (*placement.reasons, *routed.reasons, *opened.reasons)
     values = {
-        **_report_values(report, channel, category, now),
+        **report_values(report, channel, category, now),
         **place_values(placement),
         **standing_values(opened.standing, catalogue, now),
         "condition_id": opened.condition.id if opened.condition else None,
@@ -277,7 +277,7 @@ def _place(
     return find_place(session, ground, desk.settings, now, report.point, texts)
 
 
-def _open(
+def open_incident(
     desk: Desk,
     catalogue: Catalogue,
     channel: ChannelFacts,
@@ -321,9 +321,10 @@ def _limit_reasons(
     return (why,)
 
 
-def _report_values(
+def report_values(
     report: Report, channel: ChannelFacts, category: CategoryFacts | None, now: datetime
 ) -> dict[str, Any]:
+    """An incident's columns of what came in."""
     return {
         "channel_code": channel.code,
         "external_id": report.external_id,

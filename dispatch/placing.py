@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import shapely
+from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -29,6 +31,7 @@ from grid.locate import Located, locate
 # that its own words confirm is as sure as anything gets.
 POINT_ALONE = 0.9
 POINT_CONFIRMED = 0.98
+SUSPECT_CONFIDENCE = 0.3
 CANDIDATES_KEPT = 6
 
 
@@ -151,7 +154,7 @@ def _from_point(
             flags=("point_outside",) + (("datum_suspect",) if datum else ()),
             reasons=(
                 reason("place.point_outside", distance_m=distance, datum=given.datum),
-                *(reason("place.datum_suspect", datum=c["datum"]) for c in datum[:1]),
+                *(reason("place.datum_suspect", datum=c["label"]) for c in datum[:1]),
             ),
         )
     if spoken is None:
@@ -283,24 +286,29 @@ def _other_datum(
 ) -> list[dict[str, Any]]:
     """Candidates from reading the same numbers in another datum, or swapped, that lie in the town."""
 
-    def inside(lon: float, lat: float) -> bool:
-        x, y = (float(v) for v in to_plane(lon, lat, ground.town.plane_epsg))
-        if not (_finite(x) and _finite(y)):
-            return False
-        found = locate(session, x, y, at, neighbour_m=0.0)
-        return found is not None and found.distance_m <= settings.reach_m
+    def inside(lons: NDArray[np.float64], lats: NDArray[np.float64]) -> NDArray[np.bool_]:
+        x, y = to_plane(lons, lats, ground.town.plane_epsg)
+        return np.array([_in_reach(session, settings, at, *xy) for xy in zip(x, y, strict=True)])
 
     return [
         {
-            "label": suspect.datum,
-            "lon": suspect.lon,
-            "lat": suspect.lat,
+            "label": "swapped" if suspect.swapped else suspect.datum,
+            "lon": round(suspect.lon, 7),
+            "lat": round(suspect.lat, 7),
             "match": "point",
-            "confidence": 0.3,
+            "confidence": SUSPECT_CONFIDENCE,
             "datum": suspect.datum,
+            "swapped": suspect.swapped,
         }
         for suspect in suspect_datum(given.lon, given.lat, inside, given.datum)
     ]
+
+
+def _in_reach(session: Session, settings: TownSettings, at: datetime, x: float, y: float) -> bool:
+    if not (_finite(x) and _finite(y)):
+        return False
+    found = locate(session, float(x), float(y), at, neighbour_m=0.0)
+    return found is not None and found.distance_m <= settings.reach_m
 
 
 def _candidates(answer: Answer | None, epsg: int) -> tuple[dict[str, Any], ...]:

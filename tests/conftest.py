@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,9 @@ def town_template(cluster: TestCluster, empty_template: str) -> str:
     name = cluster.create(empty_template)
     services = make_services(cluster.settings(cluster.url(name)))
     with services.sessions() as session:
-        load_demo(services, session, make_town(incident_count=40), lambda *_words: None)
+        load_demo(
+            services, session, make_town(incident_count=40), lambda *_words: None, datetime.now(UTC)
+        )
         session.commit()
     services.engine.dispose()
     return name

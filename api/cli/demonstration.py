@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import io
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import geopandas as gpd
 import pandas as pd
 import typer
+from PIL import Image, ImageDraw
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -15,7 +19,10 @@ from api import auth
 from api.cli.opening import opened, seed
 from api.cli.output import Json, finish, say, steps
 from api.services import Services
-from dispatch.archive import import_incidents
+from dispatch.evidence import store_photo
+from dispatch.intake import Report
+from dispatch.past import Course, Stations, write_past
+from dispatch.placing import GivenPoint
 from fixtures.scales import ScaleName
 from fixtures.town import InventedTown, make_town
 from grid.core.database import Base
@@ -33,6 +40,7 @@ SAMPLE_ROLES = (
     *("operator", "watch_chief", "dispatcher", "collector", "evaluator", "analyst"),
     *("unit_head", "leader", "officer", "cleaner", "gardener", "maintainer"),
 )
+CHECK_MINUTES, CLOSE_MINUTES = 45.0, 20.0
 KEPT_TABLES = frozenset({"alembic_version", "spatial_ref_sys"})
 
 
@@ -64,16 +72,16 @@ def demo(
             seed(services, session)
         step("make")
         town = make_town(scale=chosen, incident_count=incidents)
-        result = load_demo(services, session, town, step)
+        result = load_demo(services, session, town, step, datetime.now(UTC))
     finish(result, as_json)
     if not as_json:
         say("demo.accounts", password=SAMPLE_PASSWORD, accounts=", ".join(result["accounts"]))
 
 
 def load_demo(
-    services: Services, session: Session, town: InventedTown, step: Any
+    services: Services, session: Session, town: InventedTown, step: Any, now: datetime
 ) -> dict[str, Any]:
-    """Streets, division, people, accounts and incidents of an invented town, in the caller's transaction."""
+    """Streets, division, people, accounts and a year of incidents up to `now`, in the caller's transaction."""
     began = datetime(town.year, 1, 1, tzinfo=services.desk.zone)
     report = load_town(
         session,
@@ -101,14 +109,13 @@ def load_demo(
     )
     accounts = _accounts(session)
     step("incidents")
-    columns = [c for c in town.incidents.columns if not c.startswith("truth")]
-    taken = import_incidents(
+    written = write_past(
         session,
         services.desk,
-        town.incidents[columns],
-        "system",
-        datetime.now(UTC),
-        dry_run=False,
+        _lived(town, now),
+        _stations(session),
+        store_photo(services.settings.database.home_folder / "evidence", draw_photo()),
+        now,
         progress=lambda words: step(f"incidents {words}"),
     )
     return {
@@ -120,10 +127,76 @@ def load_demo(
         "balance": round(proposal.division.figures.balance, 4),
         "staff": staff.taken,
         "crews": crews.taken,
-        "incidents": taken.taken,
+        "incidents": written,
         "accounts": accounts,
-        "refused": len(staff.refused) + len(crews.refused) + len(taken.refused),
+        "refused": len(staff.refused) + len(crews.refused),
     }
+
+
+def _lived(town: InventedTown, now: datetime) -> Iterator[tuple[Report, Course]]:
+    """The town's year as the twelve months before `now`: what is older comes back 52 weeks later.
+
+    Whole weeks keep weekdays and, nearly, seasons.
+    """
+    year = timedelta(days=364)
+    rows: list[dict[Any, Any]] = town.incidents.to_dict("records")
+    for row in rows:
+        at: datetime = row["occurred_at"].to_pydatetime()
+        at += max(0, math.ceil((now - year - at) / year)) * year
+        point = None
+        if not pd.isna(row["lon"]):
+            point = GivenPoint(row["lon"], row["lat"], row["datum"] or "wgs84")
+        report = Report(
+            channel=row["channel"],
+            description=row["description"],
+            category=row["category"],
+            address=_known(row["address"]),
+            point=point,
+            reporter_name=_known(row["reporter_name"]),
+            reporter_phone=_known(row["reporter_phone"]),
+            external_id=_known(row["external_id"]),
+            occurred_at=at,
+        )
+        course = Course(
+            accept_minutes=float(row["accept_minutes"] + row["dispatch_minutes"]),
+            finish_minutes=float(row["finish_minutes"]),
+            check_minutes=CHECK_MINUTES,
+            close_minutes=CLOSE_MINUTES,
+            reworks=int(bool(row["rework"])),
+        )
+        yield report, course
+
+
+def _stations(session: Session) -> Stations:
+    """Who sat at the centre: the first of each post."""
+    found = {
+        post: f"staff:{staff_id}"
+        for staff_id, post in session.execute(
+            select(Staff.id, Staff.post).order_by(Staff.id.desc())
+        )
+    }
+    return Stations(
+        **{name: found[name] for name in ("operator", "dispatcher", "collector", "watch_chief")}
+    )
+
+
+def draw_photo() -> bytes:
+    """A drawn picture that stands for the photograph after the work: a clean street."""
+    image = Image.new("RGB", (640, 480), "#cfe6f5")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 230, 640, 300), fill="#8fbf7f")
+    draw.polygon(((0, 480), (640, 480), (400, 260), (240, 260)), fill="#6d7278")
+    draw.polygon(((310, 480), (330, 480), (322, 260), (318, 260)), fill="#f2f2f2")
+    for x in (70, 520):
+        draw.rectangle((x + 22, 190, x + 34, 290), fill="#7a5a3a")
+        draw.ellipse((x - 10, 110, x + 66, 210), fill="#4f9a55")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _known(value: object) -> str | None:
+    return None if pd.isna(value) else str(value)  # type: ignore[call-overload]
 
 
 def empty_database(session: Session) -> None:

@@ -22,6 +22,10 @@ class TestCluster:
         self.home = home
         self.cluster = Cluster(DatabaseSettings(home=home, database_url=None))
         self.cluster.start()
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            # Test databases need not survive the machine, only the test.
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
 
     def settings(self, url: str, home: Path | None = None) -> Settings:
         """Settings on one database of this cluster."""

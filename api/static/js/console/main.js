@@ -21,6 +21,7 @@ let total = 0;
 let least = false;
 let pages = 1;
 let report = null;
+let fitted = false; // a map that was not shown yet has no size to fit the town into
 let sound = localStorage.getItem("gridward_sound") === "on";
 const fresh = new Set();
 
@@ -166,6 +167,7 @@ for (const button of $$("[data-view]")) {
     $(".board").dataset.view = button.dataset.view;
     for (const other of $$("[data-view]")) if (other.tagName === "BUTTON") other.setAttribute("aria-pressed", String(other === button));
     map.invalidateSize();
+    if (!fitted) fitted = ground.fit();
   });
 }
 for (const button of $$("[data-new-report]")) button.addEventListener("click", openReport);
@@ -180,7 +182,8 @@ let choices = loadChoices();
 choices.then((got) => { panel.categories = got.categories; filters.fillCategories(got.categories); }, (problem) => toast(problem.message, "red"));
 load();
 counts();
-ground.load().then((grids) => {
+ground.load({ fit: false }).then((grids) => {
+  if (map.getSize().x > 0) fitted = ground.fit();
   filters.fillGrids(grids);
   if (!grids.size) $("#map-empty").hidden = false;
 }, (problem) => {

@@ -15,8 +15,20 @@ from grid.core.crs import plane_for, to_plane
 from grid.geocode import GazetteerData
 
 STREET_CLASSES = frozenset(
-    "motorway trunk primary secondary tertiary unclassified residential living_street service pedestrian road "
-    "motorway_link trunk_link primary_link secondary_link tertiary_link".split()
+    [
+        "motorway",
+        "trunk",
+        "primary",
+        "secondary",
+        "tertiary",
+        "unclassified",
+        "residential",
+        "living_street",
+        "service",
+        "pedestrian",
+        "road",
+    ]
+    + ["motorway_link", "trunk_link", "primary_link", "secondary_link", "tertiary_link"]
 )
 
 
@@ -31,7 +43,9 @@ class Town:
 
 def cambridge(folder: Path) -> Town:
     """Centre lines with their left and right ranges, aliases and node numbers."""
-    features = json.loads((folder / "us-cambridge/street-centerlines.geojson").read_text())["features"]
+    features = json.loads((folder / "us-cambridge/street-centerlines.geojson").read_text())[
+        "features"
+    ]
     epsg = plane_for(-71.11, 42.37)
     names = sorted({f["properties"]["Street"] for f in features if f["properties"]["Street"]})
     number = {name: i for i, name in enumerate(names)}
@@ -73,7 +87,9 @@ def cambridge(folder: Path) -> Town:
 
 def keelung(folder: Path) -> tuple[pd.DataFrame, int]:
     """Every building number with `street` (road, section, lane and alley), `number`, `text` and plane x, y."""
-    frame = pd.read_csv(folder / "taiwan/keelung-addresses.csv.gz", dtype=str, keep_default_na=False)
+    frame = pd.read_csv(
+        folder / "taiwan/keelung-addresses.csv.gz", dtype=str, keep_default_na=False
+    )
     frame = frame.drop_duplicates("ADDRESS").reset_index(drop=True)
     epsg = plane_for(121.7, 25.1)
     x, y = to_plane(frame.LON.astype(float), frame.LAT.astype(float), epsg)
@@ -110,7 +126,9 @@ class _Ways(osmium.SimpleHandler):  # type: ignore[misc]
 
     def way(self, w: Any) -> None:
         if w.tags.get("highway") in STREET_CLASSES:
-            others = tuple(w.tags[k] for k in ("name:en", "alt_name", "old_name", "ref") if k in w.tags)
+            others = tuple(
+                w.tags[k] for k in ("name:en", "alt_name", "old_name", "ref") if k in w.tags
+            )
             points = [(n.lon, n.lat) for n in w.nodes if n.location.valid()]
             nodes = [n.ref for n in w.nodes if n.location.valid()]
             if len(points) >= 2:

@@ -113,7 +113,9 @@ def gcj02_to_bd09(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
     far = np.hypot(x, y) + 0.00002 * np.sin(y * _BD_PI)
     angle = np.arctan2(y, x) + 0.000003 * np.cos(x * _BD_PI)
     inside = in_china(x, y)
-    return np.where(inside, far * np.cos(angle) + 0.0065, x), np.where(inside, far * np.sin(angle) + 0.006, y)
+    return np.where(inside, far * np.cos(angle) + 0.0065, x), np.where(
+        inside, far * np.sin(angle) + 0.006, y
+    )
 
 
 def bd09_to_gcj02(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
@@ -137,7 +139,9 @@ class Suspect:
     lat: float
 
 
-def suspect_datum(lon: float, lat: float, inside: Inside, said: str = "wgs84", extra: tuple[str, ...] = ()) -> list[Suspect]:
+def suspect_datum(
+    lon: float, lat: float, inside: Inside, said: str = "wgs84", extra: tuple[str, ...] = ()
+) -> list[Suspect]:
     """Which other datum, or swapped axes, would put a point inside the town that lies outside it as said.
 
     inside: (west, south, east, north) in WGS 84 degrees, or a function of (lon, lat) arrays. extra: further datums to try,
@@ -150,7 +154,11 @@ def suspect_datum(lon: float, lat: float, inside: Inside, said: str = "wgs84", e
             return []
     found = []
     others = [d for d in (*DATUMS, *extra) if d != said and not {d, said} <= {"wgs84", "cgcs2000"}]
-    for swapped, datum in [(True, said), *((False, d) for d in others), *((True, d) for d in others)]:
+    for swapped, datum in [
+        (True, said),
+        *((False, d) for d in others),
+        *((True, d) for d in others),
+    ]:
         a, b = (lat, lon) if swapped else (lon, lat)
         point = _try(a, b, datum)
         if point is not None and _is_inside(inside, *point):

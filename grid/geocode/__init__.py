@@ -12,4 +12,14 @@ from grid.geocode.model import (
 )
 from grid.geocode.text import parse
 
-__all__ = ["PLACE_NEEDED_BELOW", "Answer", "Candidate", "Correction", "Gazetteer", "GazetteerData", "Reading", "geocode", "parse"]
+__all__ = [
+    "PLACE_NEEDED_BELOW",
+    "Answer",
+    "Candidate",
+    "Correction",
+    "Gazetteer",
+    "GazetteerData",
+    "Reading",
+    "geocode",
+    "parse",
+]

@@ -87,11 +87,24 @@ def _fallback(parsed: Parsed, gazetteer: Gazetteer, reasons: list[str]) -> list[
     for hint in parsed.hints:
         if parsed.street is not None:
             probe = Parsed(street=parsed.street, cross=hint)
-            found = [f for f in find_crossing(probe, gazetteer) if "crossing.streets_do_not_meet" not in f.reasons]
+            found = [
+                f
+                for f in find_crossing(probe, gazetteer)
+                if "crossing.streets_do_not_meet" not in f.reasons
+            ]
             if found:
-                return [replace(f, sureness=f.sureness * 0.25, spread_m=max(150.0, f.spread_m)) for f in found]
+                return [
+                    replace(f, sureness=f.sureness * 0.25, spread_m=max(150.0, f.spread_m))
+                    for f in found
+                ]
     found = list(find_street(parsed, gazetteer))
-    missed = parsed.house is not None or parsed.landmark is not None or parsed.cross is not None or parsed.span is not None or parsed.km_m is not None
+    missed = (
+        parsed.house is not None
+        or parsed.landmark is not None
+        or parsed.cross is not None
+        or parsed.span is not None
+        or parsed.km_m is not None
+    )
     if found:
         return [replace(f, sureness=f.sureness * (0.6 if missed else 1.0)) for f in found]
     for other in (parsed.cross, *parsed.hints):
@@ -102,7 +115,9 @@ def _fallback(parsed: Parsed, gazetteer: Gazetteer, reasons: list[str]) -> list[
     return list(find_community(parsed, gazetteer))
 
 
-def _ranked(findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near: Point | None) -> list[tuple[float, Finding]]:
+def _ranked(
+    findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near: Point | None
+) -> list[tuple[float, Finding]]:
     """(weight, finding), best first: how well the names fit, after the community said and the caller's point."""
     named = gazetteer.communities
     weighed: list[tuple[float, Finding]] = []
@@ -110,7 +125,8 @@ def _ranked(findings: list[Finding], parsed: Parsed, gazetteer: Gazetteer, near:
         weight = f.likeness * (1.0 if f.confirmed else 0.6) * (0.5 + 0.5 * f.sureness)
         if parsed.communities and f.match != "community":
             outside = min(
-                math.dist(f.point, (named.x_m[c], named.y_m[c])) - max(300.0, named.spread_m[c]) for c in parsed.communities
+                math.dist(f.point, (named.x_m[c], named.y_m[c])) - max(300.0, named.spread_m[c])
+                for c in parsed.communities
             )
             if outside > 0:
                 weight *= 0.5 if outside < 1000 else 0.25
@@ -130,28 +146,42 @@ def _shares(ranked: list[tuple[float, Finding]], parsed: Parsed) -> list[float]:
     """
     best_weight, best = ranked[0]
     unknown = (1.0 - best.likeness) * (0.1 if best.confirmed else 0.8)
-    if parsed.communities and best.match != "community" and best_weight < 0.55 * best.likeness * (1.0 if best.confirmed else 0.6) * (0.5 + 0.5 * best.sureness):
+    if (
+        parsed.communities
+        and best.match != "community"
+        and best_weight
+        < 0.55 * best.likeness * (1.0 if best.confirmed else 0.6) * (0.5 + 0.5 * best.sureness)
+    ):
         unknown += best_weight  # said to lie in a community where it is not
     rivals = sum(w * w for w, f in ranked[1:] if math.dist(f.point, best.point) > SAME_PLACE_M)
     total = best_weight * best_weight + rivals + unknown * best_weight
     return [w * w / total if total else 0.0 for w, _ in ranked]
 
 
-def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[tuple[float, Finding]], reasons: list[str]) -> Answer:
+def _answer(
+    parsed: Parsed, gazetteer: Gazetteer, ranked: list[tuple[float, Finding]], reasons: list[str]
+) -> Answer:
     reading = parsed.reading()
     if not ranked:
-        return Answer("none", 0.0, None, None, reading, reasons=tuple(dict.fromkeys([*reasons, "no_place"])))
+        return Answer(
+            "none", 0.0, None, None, reading, reasons=tuple(dict.fromkeys([*reasons, "no_place"]))
+        )
     best = ranked[0][1]
     shares = _shares(ranked, parsed)
     confidence = best.sureness * shares[0]
-    if any(w > 0.6 * ranked[0][0] and math.dist(f.point, best.point) > SAME_PLACE_M for w, f in ranked[1:]):
+    if any(
+        w > 0.6 * ranked[0][0] and math.dist(f.point, best.point) > SAME_PLACE_M
+        for w, f in ranked[1:]
+    ):
         reasons.append("several_places")
     corrections = _corrections(parsed, best)
     if corrections:
         reasons.append("corrected")
     street = best.street
     reasons.extend(best.reasons)
-    kept = _distinct([(share * f.sureness, f) for share, (_, f) in zip(shares, ranked, strict=True)])
+    kept = _distinct(
+        [(share * f.sureness, f) for share, (_, f) in zip(shares, ranked, strict=True)]
+    )
     return Answer(
         best.match,
         round(min(confidence, 0.99), 3),
@@ -175,7 +205,11 @@ def _answer(parsed: Parsed, gazetteer: Gazetteer, ranked: list[tuple[float, Find
 def _corrections(parsed: Parsed, best: Finding) -> tuple[Correction, ...]:
     """What was taken for another word on the way to the answer given."""
     ends = [(e.street, None) for e in parsed.span if e.street is not None] if parsed.span else []
-    said = [(parsed.street, best.street), (parsed.cross, best.cross), *((h, best.cross) for h in parsed.hints)]
+    said = [
+        (parsed.street, best.street),
+        (parsed.cross, best.cross),
+        *((h, best.cross) for h in parsed.hints),
+    ]
     found = [correction_of(ref, street) for ref, street in said if street >= 0]
     found += [ref.correction for ref, _ in ends if ref is not None]
     if best.place_correction is not None:

@@ -13,6 +13,7 @@ from grid.geocode.km_posts import km_code
 from grid.geocode.names import COMMUNITY, PLACE, STREET, Hit, scan_chinese
 from grid.geocode.numbers import HouseNumber, house_number, number
 from grid.geocode.parsed import End, Parsed, PlaceRef, StreetRef
+from grid.geocode.relations import relate
 
 
 class _Text:
@@ -61,7 +62,7 @@ def parse_chinese(typed: str, gazetteer: Gazetteer) -> Parsed:
         _find_facility(text, parsed)
     _find_numbers(text)
     rest = _structure(text, parsed)
-    _relations(rest, parsed)
+    relate(rest, parsed)
     return parsed
 
 
@@ -103,9 +104,16 @@ def _find_names(text: _Text, gazetteer: Gazetteer) -> None:
 
 def _is_part_of_a_name(hit: Hit, before: str, after: str) -> bool:
     """True when a street's name stands inside a longer name: 建设路小学, or 新路 in 迎新路."""
-    if w.SCHOOL_AFTER_STREET.match(after) or re.match(r"(?:支路|支弄|[东南西北]巷|新村)(?!口)", after):
+    if w.SCHOOL_AFTER_STREET.match(after) or re.match(
+        r"(?:支路|支弄|[东南西北]巷|新村)(?!口)", after
+    ):
         return True
-    return len(hit.key) <= 2 and bool(before) and "\u4e00" <= before <= "\u9fff" and before not in "与和到至从自由在近区县市镇乡村里路街、往向"
+    return (
+        len(hit.key) <= 2
+        and bool(before)
+        and "\u4e00" <= before <= "\u9fff"
+        and before not in "与和到至从自由在近区县市镇乡村里路街、往向"
+    )
 
 
 def _find_road_codes(text: _Text, gazetteer: Gazetteer) -> None:
@@ -119,7 +127,14 @@ def _find_road_codes(text: _Text, gazetteer: Gazetteer) -> None:
         if not named and not re.match(r"k|\d+公里|\s|$|与|和", follows):
             continue
         code = m.group(1)
-        refs = next((r for key in (m.group(0), code, code + "线") if (r := gazetteer.chinese.refs.get(key))), ()) or gazetteer.latin.refs.get(code, ())
+        refs = next(
+            (
+                r
+                for key in (m.group(0), code, code + "线")
+                if (r := gazetteer.chinese.refs.get(key))
+            ),
+            (),
+        ) or gazetteer.latin.refs.get(code, ())
         ids = Hit(0, 0, code, refs).of(STREET)
         text.add_street(m.start(), m.end(), StreetRef(code.upper(), ids))
 
@@ -166,9 +181,16 @@ def _find_numbers(text: _Text) -> None:
         after = text.marked[m.end() :]
         last = before[-1:] or ""
         behind_street = "\ue000" <= last <= "\ue3ff"
-        joined = bool(last) and last in "与和到至-~、及" and "\uec00" <= (before[:-1].rstrip()[-1:] or "") <= "\uefff"
+        joined = (
+            bool(last)
+            and last in "与和到至-~、及"
+            and "\uec00" <= (before[:-1].rstrip()[-1:] or "") <= "\uefff"
+        )
         if not (behind_street or joined):
-            if not (written.endswith(("号", "弄")) and (last in ("", ")") or not "\u4e00" <= last <= "\u9fff")):
+            if not (
+                written.endswith(("号", "弄"))
+                and (last in ("", ")") or not "\u4e00" <= last <= "\u9fff")
+            ):
                 continue
             if not text.streets:
                 continue
@@ -178,7 +200,9 @@ def _find_numbers(text: _Text) -> None:
             if shorter is None or after.startswith(("米", "公里")):
                 continue
             written = shorter.group(0)
-        if not written.endswith(("号", "弄", "巷")) and not ((behind_street or joined) and written[0].isdigit()):
+        if not written.endswith(("号", "弄", "巷")) and not (
+            (behind_street or joined) and written[0].isdigit()
+        ):
             continue
         house = house_number(written.rstrip("-"))
         if house is None:
@@ -204,10 +228,21 @@ def _structure(text: _Text, parsed: Parsed) -> str:
     kms = re.search("([\uf000-\uf3ff])\\1*处?", marked)
     if first is not None:
         parsed.street = text.street(first.group(0))
-    if crossing is not None and not (house and house.start() < crossing.start() + 1) and kms is None:
-        before_number = house is not None and house.start() >= crossing.end() and not (crossing.group(2) or crossing.group(4))
+    if (
+        crossing is not None
+        and not (house and house.start() < crossing.start() + 1)
+        and kms is None
+    ):
+        before_number = (
+            house is not None
+            and house.start() >= crossing.end()
+            and not (crossing.group(2) or crossing.group(4))
+        )
         if not before_number:
-            parsed.street, parsed.cross = text.street(crossing.group(1)), text.street(crossing.group(3))
+            parsed.street, parsed.cross = (
+                text.street(crossing.group(1)),
+                text.street(crossing.group(3)),
+            )
             return marked[crossing.end() :]
         parsed.hints.append(text.street(crossing.group(1)))
         parsed.street = text.street(crossing.group(3))
@@ -324,57 +359,3 @@ def _landmark(text: _Text, parsed: Parsed, start: int) -> str:
             return marked[high:]
         position += len(clause)
     return marked[start:]
-
-
-def _metres(said: str) -> float | None:
-    if said.startswith("半"):
-        return 500.0 if "公里" in said else 250.0
-    m = re.match(r"([0-9.]+|[^0-9.多余来公千米里k ]+(?=[多余来]?\s*(?:公里|千米|km|米|m|里))|.+?)\s*[多余来]?\s*(公里|千米|km|米|m|里)", said)
-    if m is None:
-        return None
-    digits = m.group(1)
-    value = float(digits) if re.fullmatch(r"\d+(\.\d+)?", digits) else number(digits)
-    if value is None:
-        return None
-    return float(value) * {"公里": 1000, "千米": 1000, "km": 1000, "里": 500}.get(m.group(2), 1)
-
-
-def _relations(rest: str, parsed: Parsed) -> None:
-    """Bearing, distance, side and part of a street, taken from what follows the anchor."""
-    heading = w.HEADING_RE.search(rest)
-    if heading:
-        parsed.direction = w.DIRECTIONS[heading.group(2)]
-        rest = rest[: heading.start()] + w.GONE + rest[heading.end() :]
-    toward = w.TOWARD_RE.search(rest) or w.BEARING_DIST_RE.search(rest)
-    if toward and not heading:
-        parsed.direction = {"上游": "upstream", "下游": "downstream"}.get(toward.group(1)) or w.DIRECTIONS[toward.group(1)]
-        parsed.offset_m = _metres(toward.group(2)) if toward.group(2) else None
-        rest = rest[: toward.start()] + w.GONE + rest[toward.end() :]
-    if parsed.offset_m is None and (far := w.DIST_RE.search(rest)):
-        parsed.offset_m = _metres(far.group(0))
-        rest = rest[: far.start()] + w.GONE + rest[far.end() :]
-    only_street = parsed.street is not None and not (parsed.cross or parsed.house or parsed.landmark or parsed.facility or parsed.km_m is not None)
-    if only_street and not parsed.span:
-        part = w.PART_RE.match(rest)
-        if part:
-            parsed.part = w.DIRECTIONS.get(part.group(1), "middle")
-            rest = rest[part.end() :]
-        elif w.WHOLE_RE.match(rest):
-            parsed.part = "whole"
-    under = w.UNDER_RE.match(rest)
-    if under and parsed.landmark and re.search("桥墩?$|高架$|天桥$|隧道$", parsed.landmark.text):
-        parsed.side = "under"
-        return
-    # "东南角往南约80米路西": the side is what is said last, after the bearing.
-    compass = None
-    for compass in w.SIDE_RE.finditer(rest):
-        if toward and compass.end() <= toward.start():
-            continue
-        break
-    fixed = next((name for pattern, name in w.FIXED_SIDES if pattern.search(rest)), "")
-    if fixed in ("opposite", "both", "left", "right"):
-        parsed.side = fixed
-    elif compass:
-        parsed.side = w.DIRECTIONS[compass.group(1) or compass.group(2)]
-    else:
-        parsed.side = fixed

@@ -16,13 +16,17 @@ from grid.geocode.spelling import Meant
 ENOUGH = 0.4
 """A name less like what was typed than this is no correction."""
 _SUFFIX = re.compile(rf"(?:{w._ROADISH}|弄)")
-_BOUNDARY = re.compile(r".*(?:在|到|近|与|和|从|至|往|向|区|县|镇|乡|社区|街道|是|叫|经|沿|处理|反映|[（(])(?=[\u4e00-\u9fff]{2})")
+_BOUNDARY = re.compile(
+    r".*(?:在|到|近|与|和|从|至|往|向|区|县|镇|乡|社区|街道|是|叫|经|沿|处理|反映|[（(])(?=[\u4e00-\u9fff]{2})"
+)
 _WITH_LANE = re.compile(r"[\u4e00-\u9fff]{2,7}\d+[巷弄]")
 _SECTION = re.compile(r"[一二三四五六七八九十\d]+段")
 _BEFORE_A_NAME = frozenset("与和到至从自由在近区县市镇乡村里路街、往向于沿经过映理的是")
 MOST_RIVALS = 8
 Span = tuple[int, int]
-_BEFORE_NUMBER = re.compile(r"(?=[0-9零一二三四五六七八九十百]+(?:号|弄|巷|-|之|附|$))|(?=(?:交叉|交汇|路口|与|和))")
+_BEFORE_NUMBER = re.compile(
+    r"(?=[0-9零一二三四五六七八九十百]+(?:号|弄|巷|-|之|附|$))|(?=(?:交叉|交汇|路口|与|和))"
+)
 
 
 class Text(Protocol):
@@ -56,7 +60,12 @@ def unknown_streets(text: Text) -> None:
             start += boundary.end()
         word = text.marked[start:end]
         stem = word[: len(word) - len(m.group(2))]
-        if len(word) < 3 - (len(m.group(2)) > 1) or not stem or w.NOT_A_STREET_NAME.search(stem) or word in w.NOT_WHOLE:
+        if (
+            len(word) < 3 - (len(m.group(2)) > 1)
+            or not stem
+            or w.NOT_A_STREET_NAME.search(stem)
+            or word in w.NOT_WHOLE
+        ):
             continue
         if w.SCHOOL_AFTER_STREET.match(text.marked[end:]):
             continue
@@ -82,7 +91,9 @@ def corrected_streets(text: Text, gazetteer: Gazetteer) -> None:
         section = _SECTION.match(text.marked, end)
         if section:
             ends.append(section.end())
-        found = _best(text, gazetteer, [(low, e) for e in ends for low in range(floor, end - 1)], start)
+        found = _best(
+            text, gazetteer, [(low, e) for e in ends for low in range(floor, end - 1)], start
+        )
         if found is not None:
             (low, high), taken = found
             text.mark(start, end, w.GONE)
@@ -92,12 +103,16 @@ def corrected_streets(text: Text, gazetteer: Gazetteer) -> None:
         _anywhere(text, gazetteer)
 
 
-def _longer_name(text: Text, gazetteer: Gazetteer, n: int, span: tuple[int, int], floor: int) -> None:
+def _longer_name(
+    text: Text, gazetteer: Gazetteer, n: int, span: tuple[int, int], floor: int
+) -> None:
     """A known name right behind another character may be the tail of a longer one, mistyped there (案乐一路 is not 乐一路)."""
     start, end = span
     if start == floor or text.marked[start - 1] in _BEFORE_A_NAME:
         return
-    found = _best(text, gazetteer, [(low, end) for low in range(max(floor, start - 2), start)], None)
+    found = _best(
+        text, gazetteer, [(low, end) for low in range(max(floor, start - 2), start)], None
+    )
     if found is None:
         return
     (low, _), taken = found
@@ -112,7 +127,9 @@ def _longer_name(text: Text, gazetteer: Gazetteer, n: int, span: tuple[int, int]
 def _anywhere(text: Text, gazetteer: Gazetteer) -> None:
     """No street-like word at all: perhaps its last character is wrong or missing before a number or a crossing word."""
     lanes = [m.span() for m in _WITH_LANE.finditer(text.marked)]
-    ends = {m.start() for m in _BEFORE_NUMBER.finditer(text.marked)} | {m.end() for m in _SUFFIX.finditer(text.marked)}
+    ends = {m.start() for m in _BEFORE_NUMBER.finditer(text.marked)} | {
+        m.end() for m in _SUFFIX.finditer(text.marked)
+    }
     spans = [
         (low, end)
         for end in sorted(ends)[:8]
@@ -126,7 +143,9 @@ def _anywhere(text: Text, gazetteer: Gazetteer) -> None:
         text.add_street(low, high, taken)
 
 
-def _best(text: Text, gazetteer: Gazetteer, spans: list[Span], said_from: int | None) -> tuple[Span, StreetRef] | None:
+def _best(
+    text: Text, gazetteer: Gazetteer, spans: list[Span], said_from: int | None
+) -> tuple[Span, StreetRef] | None:
     """(stretch, street) that the likeliest correction gives among several stretches; rivals about as like are kept with it."""
     typed = [text.folded[a:b] for a, b in spans]
     found: list[tuple[float, Span, Meant, tuple[int, ...]]] = []
@@ -150,5 +169,12 @@ def _best(text: Text, gazetteer: Gazetteer, spans: list[Span], said_from: int | 
         fresh = tuple(i for i in ids if not any(i in r.ids for r in refs))
         if fresh:
             said = text.typed[low:high]
-            refs.append(StreetRef(said, fresh, max(score, 0.1), Correction(said, gazetteer.street_names[fresh[0]], meant.how)))
+            refs.append(
+                StreetRef(
+                    said,
+                    fresh,
+                    max(score, 0.1),
+                    Correction(said, gazetteer.street_names[fresh[0]], meant.how),
+                )
+            )
     return top[1], replace(refs[0], rivals=tuple(refs[1:]))

@@ -40,11 +40,18 @@ def crossings(lines: StreetLines, a: int, b: int) -> list[Crossing]:
     first, second = lines.shape(a), lines.shape(b)
     meet = shapely.intersection(first, second)
     if not meet.is_empty:
-        points = [(-1 - i, (float(x), float(y))) for i, (x, y) in enumerate(shapely.get_coordinates(meet))]
-        return [Crossing(c.point, frozenset(), 0.0, c.spread_m) for c in map(_crossing, _together(points))]
+        points = [
+            (-1 - i, (float(x), float(y))) for i, (x, y) in enumerate(shapely.get_coordinates(meet))
+        ]
+        return [
+            Crossing(c.point, frozenset(), 0.0, c.spread_m)
+            for c in map(_crossing, _together(points))
+        ]
     (ax, ay), (bx, by) = shapely.get_coordinates(shapely.shortest_line(first, second))
     apart = math.hypot(ax - bx, ay - by)
-    return [Crossing(((ax + bx) / 2, (ay + by) / 2), frozenset(), max(apart, 0.1), max(15.0, apart / 2))]
+    return [
+        Crossing(((ax + bx) / 2, (ay + by) / 2), frozenset(), max(apart, 0.1), max(15.0, apart / 2))
+    ]
 
 
 def _crossing(group: list[tuple[int, Point]]) -> Crossing:
@@ -78,5 +85,11 @@ def arms(lines: StreetLines, street: int, crossing: Crossing) -> list[tuple[int,
         line = lines.points(s)
         head, far = (line[0], line[-1]) if begins else (line[-1], line[0])
         size = math.dist(head, far) or 1.0
-        found.append((s, 0.0 if begins else length(line), ((far[0] - head[0]) / size, (far[1] - head[1]) / size)))
+        found.append(
+            (
+                s,
+                0.0 if begins else length(line),
+                ((far[0] - head[0]) / size, (far[1] - head[1]) / size),
+            )
+        )
     return found

@@ -65,8 +65,22 @@ def by_plate(plates: DoorPlates, street: int, house: HouseNumber) -> Located | N
     apart = max(math.hypot(plates.x_m[i] - x, plates.y_m[i] - y) for i in found)
     first = found[0]
     if apart > 60.0:  # the same number twice, far apart: neither is sure
-        return Located((plates.x_m[first], plates.y_m[first]), "door_plate", 0.3, apart * 2, plates.segment[first], plates.side[first])
-    return Located((x, y), "door_plate", 0.82 if plates.derived[first] else 1.0, max(20.0, apart), plates.segment[first], plates.side[first])
+        return Located(
+            (plates.x_m[first], plates.y_m[first]),
+            "door_plate",
+            0.3,
+            apart * 2,
+            plates.segment[first],
+            plates.side[first],
+        )
+    return Located(
+        (x, y),
+        "door_plate",
+        0.82 if plates.derived[first] else 1.0,
+        max(20.0, apart),
+        plates.segment[first],
+        plates.side[first],
+    )
 
 
 def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Located | None:
@@ -94,7 +108,15 @@ def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Locat
         sure = 0.98 if gap <= 50 else 0.91 if gap <= 100 else 0.5 if gap <= 200 else 0.25
         if plates.derived[low] or plates.derived[high]:
             sure *= 0.88
-        return Located(point, "interpolated", sure, max(20.0, gap / 2), plates.segment[nearer], plates.side[nearer], gap)
+        return Located(
+            point,
+            "interpolated",
+            sure,
+            max(20.0, gap / 2),
+            plates.segment[nearer],
+            plates.side[nearer],
+            gap,
+        )
     alone = low if low is not None else high
     if alone is None:
         return None
@@ -102,7 +124,9 @@ def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Locat
     if missing == 0:
         return _beside(plates, alone, 0.92, 25.0, 0.0)
     if missing <= 30:  # beyond the last known plate: about 4 m of frontage for each number
-        return _beside(plates, alone, 0.9 if missing <= 4 else 0.4, 20.0 + 4.0 * missing, 8.0 * missing)
+        return _beside(
+            plates, alone, 0.9 if missing <= 4 else 0.4, 20.0 + 4.0 * missing, 8.0 * missing
+        )
     return None
 
 
@@ -113,10 +137,20 @@ def _scale(key: int) -> float:
 
 
 def _beside(plates: DoorPlates, i: int, sure: float, spread_m: float, gap_m: float) -> Located:
-    return Located((plates.x_m[i], plates.y_m[i]), "interpolated", sure, spread_m, plates.segment[i], plates.side[i], gap_m)
+    return Located(
+        (plates.x_m[i], plates.y_m[i]),
+        "interpolated",
+        sure,
+        spread_m,
+        plates.segment[i],
+        plates.side[i],
+        gap_m,
+    )
 
 
-def _neighbour(plates: DoorPlates, i: int, step: int, group: tuple[int, int], house: HouseNumber) -> int | None:
+def _neighbour(
+    plates: DoorPlates, i: int, step: int, group: tuple[int, int], house: HouseNumber
+) -> int | None:
     """Nearest plate in one direction with the same main number or parity; any parity when none is within 12 places."""
     other: int | None = None
     for _ in range(12):
@@ -167,5 +201,15 @@ def in_range(ranges: Ranges, lines: StreetLines, street: int, house: HouseNumber
     inset = min(10.0, size / 4)  # houses stand back from the corner
     point, tangent = at(line, inset + share * (size - 2 * inset))
     point, side = aside(point, tangent, side, FRONT_M)
-    sure = 0.95 if penalty < 1 else 0.82 if penalty <= 8 else 0.7 if penalty <= 10 else 0.45 if penalty <= 30 else 0.3
+    sure = (
+        0.95
+        if penalty < 1
+        else 0.82
+        if penalty <= 8
+        else 0.7
+        if penalty <= 10
+        else 0.45
+        if penalty <= 30
+        else 0.3
+    )
     return Located(point, "interpolated", sure, max(20.0, size / 6) + penalty, s, side, size)

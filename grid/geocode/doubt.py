@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ class DefaultPoint:
     row_numbers: tuple[int, ...]
 
 
-def default_points(lon: ArrayLike, lat: ArrayLike, text: Sequence[str | None], decimals: int = 6) -> list[DefaultPoint]:
+def default_points(
+    lon: ArrayLike, lat: ArrayLike, text: Sequence[str | None], decimals: int = 6
+) -> list[DefaultPoint]:
     """Coordinates of a batch that carry clearly too many different address texts, most texts first.
 
     lon, lat: degrees (or metres), nan where none. text: the address as written, blank where none. A coordinate
@@ -38,7 +41,9 @@ def default_points(lon: ArrayLike, lat: ArrayLike, text: Sequence[str | None], d
     """
     x = np.round(np.asarray(lon, dtype=np.float64), decimals)
     y = np.round(np.asarray(lat, dtype=np.float64), decimals)
-    words = np.asarray([(t or "").strip() if isinstance(t, str) else "" for t in text], dtype=object)
+    words = np.asarray(
+        [(t or "").strip() if isinstance(t, str) else "" for t in text], dtype=object
+    )
     valid = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if len(valid) == 0:
         return []
@@ -48,7 +53,11 @@ def default_points(lon: ArrayLike, lat: ArrayLike, text: Sequence[str | None], d
     said = np.fromiter((names[w] for w in words[valid]), dtype=np.int64, count=len(valid))
     has_text = words[valid] != ""
     pairs = np.unique(np.column_stack([of_row[has_text], said[has_text]]), axis=0)
-    texts = np.bincount(pairs[:, 0], minlength=len(points)) if len(pairs) else np.zeros(len(points), dtype=np.int64)
+    texts = (
+        np.bincount(pairs[:, 0], minlength=len(points))
+        if len(pairs)
+        else np.zeros(len(points), dtype=np.int64)
+    )
     rows = np.bincount(of_row, minlength=len(points))
     found = []
     for p in np.flatnonzero(texts >= LEAST_TEXTS):
@@ -56,7 +65,11 @@ def default_points(lon: ArrayLike, lat: ArrayLike, text: Sequence[str | None], d
         usual = float(np.quantile(others, 0.999)) if len(others) else 0.0
         if texts[p] >= TIMES_USUAL * max(usual, 1.0):
             numbers = tuple(int(r) for r in valid[of_row == p])
-            found.append(DefaultPoint(float(points[p, 0]), float(points[p, 1]), int(rows[p]), int(texts[p]), numbers))
+            found.append(
+                DefaultPoint(
+                    float(points[p, 0]), float(points[p, 1]), int(rows[p]), int(texts[p]), numbers
+                )
+            )
     found.sort(key=lambda d: (-d.texts, d.lon, d.lat))
     return found
 
@@ -84,9 +97,13 @@ def disagrees(point: Point, answer: Answer, limit_m: float = 200.0) -> float | N
 
 def _to_line(point: Point, line: list[list[float]]) -> float:
     best = math.inf
-    for (ax, ay), (bx, by) in zip(line, line[1:], strict=False):
+    for (ax, ay), (bx, by) in itertools.pairwise(line):
         dx, dy = bx - ax, by - ay
         square = dx * dx + dy * dy
-        share = 0.0 if square == 0 else min(1.0, max(0.0, ((point[0] - ax) * dx + (point[1] - ay) * dy) / square))
+        share = (
+            0.0
+            if square == 0
+            else min(1.0, max(0.0, ((point[0] - ax) * dx + (point[1] - ay) * dy) / square))
+        )
         best = min(best, math.hypot(ax + share * dx - point[0], ay + share * dy - point[1]))
     return best

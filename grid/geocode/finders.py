@@ -9,6 +9,7 @@ from dataclasses import replace
 from grid.geocode.crossings import MEETING_M, Crossing, arms, crossings
 from grid.geocode.door_plates import Located, between_plates, by_plate, in_range
 from grid.geocode.findings import Finding, moved, options, to_side
+from grid.geocode.fold import fold
 from grid.geocode.gazetteer import Gazetteer, facility_key
 from grid.geocode.km_posts import at_km
 from grid.geocode.lines import COMPASS, Point, aside, at, length, walk
@@ -45,7 +46,9 @@ def find_number(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         )
 
 
-def locate_number(gazetteer: Gazetteer, street: int, house: HouseNumber) -> tuple[Located | None, int, tuple[str, ...]]:
+def locate_number(
+    gazetteer: Gazetteer, street: int, house: HouseNumber
+) -> tuple[Located | None, int, tuple[str, ...]]:
     """(place, the street that carries it, reasons); a number in a lane falls back to the lane's own number."""
     for owner, number in _in_lanes(gazetteer, street, house):
         found = by_plate(gazetteer.plates, owner, number)
@@ -63,33 +66,55 @@ def locate_number(gazetteer: Gazetteer, street: int, house: HouseNumber) -> tupl
         for look in (by_plate, between_plates):
             found = look(gazetteer.plates, street, lane)
             if found is not None:
-                return replace(found, match="interpolated", sureness=found.sureness * 0.8, spread_m=max(60.0, found.spread_m)), street, ("number.lane_only",)
+                return (
+                    replace(
+                        found,
+                        match="interpolated",
+                        sureness=found.sureness * 0.8,
+                        spread_m=max(60.0, found.spread_m),
+                    ),
+                    street,
+                    ("number.lane_only",),
+                )
         found = in_range(gazetteer.ranges, gazetteer.lines, street, lane)
         if found is not None:
-            return replace(found, sureness=found.sureness * 0.8, spread_m=max(60.0, found.spread_m)), street, ("number.lane_only",)
+            return (
+                replace(found, sureness=found.sureness * 0.8, spread_m=max(60.0, found.spread_m)),
+                street,
+                ("number.lane_only",),
+            )
         # Numbers of the lane are known, this one is not near any of them: the lane itself.
         return _whole_lane(gazetteer, street, house)
     return None, street, ()
 
 
-def _whole_lane(gazetteer: Gazetteer, street: int, house: HouseNumber) -> tuple[Located | None, int, tuple[str, ...]]:
+def _whole_lane(
+    gazetteer: Gazetteer, street: int, house: HouseNumber
+) -> tuple[Located | None, int, tuple[str, ...]]:
     for depth in range(len(house.lanes), 0, -1):
         group = gazetteer.plates.groups.get((street, "".join(house.lanes[:depth])))
         if group is not None:
-            xs, ys = gazetteer.plates.x_m[group[0] : group[1]], gazetteer.plates.y_m[group[0] : group[1]]
+            xs, ys = (
+                gazetteer.plates.x_m[group[0] : group[1]],
+                gazetteer.plates.y_m[group[0] : group[1]],
+            )
             x, y = sum(xs) / len(xs), sum(ys) / len(ys)
             wide = max(math.hypot(a - x, b - y) for a, b in zip(xs, ys, strict=True))
-            return Located((x, y), "interpolated", 0.85 if wide <= 50 else 0.5, max(30.0, wide)), street, ("number.lane_only",)
+            return (
+                Located((x, y), "interpolated", 0.85 if wide <= 50 else 0.5, max(30.0, wide)),
+                street,
+                ("number.lane_only",),
+            )
     return None, street, ()
 
 
-def _in_lanes(gazetteer: Gazetteer, street: int, house: HouseNumber) -> Iterator[tuple[int, HouseNumber]]:
+def _in_lanes(
+    gazetteer: Gazetteer, street: int, house: HouseNumber
+) -> Iterator[tuple[int, HouseNumber]]:
     """The number as it stands, and on a street that is named after the lane (愛七路14巷)."""
     yield street, house
     name = gazetteer.street_names[street]
     for depth in range(len(house.lanes), 0, -1):
-        from grid.geocode.fold import fold
-
         key = fold(name) + "".join(house.lanes[:depth])
         for owner in Hit(0, 0, key, gazetteer.chinese.refs.get(key, ())).of(STREET):
             yield owner, replace(house, lanes=house.lanes[depth:])
@@ -101,10 +126,21 @@ def find_crossing(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         for b, like_b in options(parsed.cross):
             meetings = crossings(gazetteer.lines, a, b)
             for meeting in meetings[:4]:
-                yield _crossing(parsed, gazetteer, a, b, meeting, like_a * like_b * (1.0 if len(meeting.nodes) == len(meetings[0].nodes) else 0.7))
+                yield _crossing(
+                    parsed,
+                    gazetteer,
+                    a,
+                    b,
+                    meeting,
+                    like_a
+                    * like_b
+                    * (1.0 if len(meeting.nodes) == len(meetings[0].nodes) else 0.7),
+                )
 
 
-def _crossing(parsed: Parsed, gazetteer: Gazetteer, a: int, b: int, meeting: Crossing, likeness: float) -> Finding:
+def _crossing(
+    parsed: Parsed, gazetteer: Gazetteer, a: int, b: int, meeting: Crossing, likeness: float
+) -> Finding:
     names = gazetteer.street_names
     reasons: tuple[str, ...] = ()
     if meeting.apart_m == 0.0:
@@ -112,8 +148,22 @@ def _crossing(parsed: Parsed, gazetteer: Gazetteer, a: int, b: int, meeting: Cro
     elif meeting.apart_m <= MEETING_M:
         sure, reasons = 0.8, ("crossing.nearest_approach",)
     else:
-        sure, reasons = max(0.05, 0.3 * MEETING_M / meeting.apart_m), ("crossing.streets_do_not_meet",)
-    finding = Finding("crossing", meeting.point, sure, meeting.spread_m, f"{names[a]} / {names[b]}", street=a, cross=b, reasons=reasons, likeness=likeness, confirmed=meeting.apart_m == 0.0)
+        sure, reasons = (
+            max(0.05, 0.3 * MEETING_M / meeting.apart_m),
+            ("crossing.streets_do_not_meet",),
+        )
+    finding = Finding(
+        "crossing",
+        meeting.point,
+        sure,
+        meeting.spread_m,
+        f"{names[a]} / {names[b]}",
+        street=a,
+        cross=b,
+        reasons=reasons,
+        likeness=likeness,
+        confirmed=meeting.apart_m == 0.0,
+    )
     if not parsed.direction:
         return moved(finding, parsed, gazetteer)
     toward = COMPASS.get(parsed.direction)
@@ -122,7 +172,14 @@ def _crossing(parsed: Parsed, gazetteer: Gazetteer, a: int, b: int, meeting: Cro
     return _from_crossing(finding, parsed, gazetteer, (a, b), meeting, toward)
 
 
-def _from_crossing(finding: Finding, parsed: Parsed, gazetteer: Gazetteer, pair: tuple[int, int], meeting: Crossing, toward: Point) -> Finding:
+def _from_crossing(
+    finding: Finding,
+    parsed: Parsed,
+    gazetteer: Gazetteer,
+    pair: tuple[int, int],
+    meeting: Crossing,
+    toward: Point,
+) -> Finding:
     distance = parsed.offset_m if parsed.offset_m is not None else 20.0
     best: tuple[float, int, float, int] | None = None
     for street in pair:
@@ -133,11 +190,28 @@ def _from_crossing(finding: Finding, parsed: Parsed, gazetteer: Gazetteer, pair:
     spread = max(20.0, distance / 4)
     if best is None:
         point = (meeting.point[0] + toward[0] * distance, meeting.point[1] + toward[1] * distance)
-        return replace(finding, match="crossing_offset", point=point, spread_m=spread, sureness=finding.sureness * 0.8, reasons=(*finding.reasons, "offset.straight"))
+        return replace(
+            finding,
+            match="crossing_offset",
+            point=point,
+            spread_m=spread,
+            sureness=finding.sureness * 0.8,
+            reasons=(*finding.reasons, "offset.straight"),
+        )
     _, segment, along, _ = best
     walked = walk(gazetteer.lines, segment, along, toward, distance)
-    point, hand = aside(walked.point, walked.tangent, parsed.side) if parsed.side else (walked.point, "")
-    return replace(finding, match="crossing_offset", point=point, segment=walked.segment, side=hand, spread_m=spread, sureness=finding.sureness * (0.95 if walked.missing_m == 0 else 0.6))
+    point, hand = (
+        aside(walked.point, walked.tangent, parsed.side) if parsed.side else (walked.point, "")
+    )
+    return replace(
+        finding,
+        match="crossing_offset",
+        point=point,
+        segment=walked.segment,
+        side=hand,
+        spread_m=spread,
+        sureness=finding.sureness * (0.95 if walked.missing_m == 0 else 0.6),
+    )
 
 
 def find_km_post(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
@@ -148,7 +222,20 @@ def find_km_post(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         found = at_km(gazetteer.km_posts, street, parsed.km_m)
         if found is not None:
             point, sure, spread = found
-            yield moved(Finding("km_post", point, sure, spread, f"{gazetteer.street_names[street]} {parsed.km_text}", street=street, likeness=likeness, confirmed=True), parsed, gazetteer)
+            yield moved(
+                Finding(
+                    "km_post",
+                    point,
+                    sure,
+                    spread,
+                    f"{gazetteer.street_names[street]} {parsed.km_text}",
+                    street=street,
+                    likeness=likeness,
+                    confirmed=True,
+                ),
+                parsed,
+                gazetteer,
+            )
 
 
 def find_facility(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
@@ -159,7 +246,20 @@ def find_facility(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     for street, likeness in [*options(parsed.street), (-1, 1.0)]:
         point = gazetteer.facilities.points.get((street, key))
         if point is not None:
-            yield moved(Finding("place", point, 0.95, 10.0, parsed.facility, street=street, likeness=likeness, confirmed=True), parsed, gazetteer)
+            yield moved(
+                Finding(
+                    "place",
+                    point,
+                    0.95,
+                    10.0,
+                    parsed.facility,
+                    street=street,
+                    likeness=likeness,
+                    confirmed=True,
+                ),
+                parsed,
+                gazetteer,
+            )
 
 
 def find_street(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
@@ -180,7 +280,17 @@ def find_street(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             near = lines.nearest(anchor, street)
             segment = near[0] if near else -1
         sure = 0.6 if spread <= 100 else 0.4 if spread <= 200 else 0.25 if spread <= 400 else 0.15
-        finding = Finding("street", point, sure, spread, gazetteer.street_names[street], street=street, segment=segment, line=parts, likeness=likeness)
+        finding = Finding(
+            "street",
+            point,
+            sure,
+            spread,
+            gazetteer.street_names[street],
+            street=street,
+            segment=segment,
+            line=parts,
+            likeness=likeness,
+        )
         yield to_side(finding, gazetteer, parsed.side) if parsed.side else finding
 
 
@@ -204,4 +314,10 @@ def find_community(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     named = gazetteer.communities
     for c in parsed.communities:
         spread = max(100.0, named.spread_m[c])
-        yield Finding("community", (named.x_m[c], named.y_m[c]), 0.3 if spread <= 500 else 0.2, spread, named.name[c])
+        yield Finding(
+            "community",
+            (named.x_m[c], named.y_m[c]),
+            0.3 if spread <= 500 else 0.2,
+            spread,
+            named.name[c],
+        )

@@ -60,7 +60,12 @@ def moved(finding: Finding, parsed: Parsed, gazetteer: Gazetteer) -> Finding:
         result = offset(result, gazetteer, COMPASS[parsed.direction], parsed.offset_m)
     elif parsed.offset_m:
         spread = max(result.spread_m, parsed.offset_m)
-        result = replace(result, spread_m=spread, reasons=(*result.reasons, "offset.no_direction"), sureness=result.sureness * 0.9)
+        result = replace(
+            result,
+            spread_m=spread,
+            reasons=(*result.reasons, "offset.no_direction"),
+            sureness=result.sureness * 0.9,
+        )
     if parsed.side == "opposite":
         return across(result, gazetteer)
     if parsed.side:
@@ -71,16 +76,36 @@ def moved(finding: Finding, parsed: Parsed, gazetteer: Gazetteer) -> Finding:
 def offset(finding: Finding, gazetteer: Gazetteer, toward: Point, distance_m: float) -> Finding:
     """Walk along the finding's street (or the nearest one) toward a bearing; straight over the ground without streets."""
     spread = max(20.0, distance_m / 4)
-    start = gazetteer.lines.nearest(finding.point, finding.street if finding.street >= 0 and gazetteer.lines.of_street[finding.street] else None)
+    start = gazetteer.lines.nearest(
+        finding.point,
+        finding.street
+        if finding.street >= 0 and gazetteer.lines.of_street[finding.street]
+        else None,
+    )
     if start is not None and start[2] <= 80.0:
         segment, along, _ = start
         walked = walk(gazetteer.lines, segment, along, toward, distance_m)
         dx, dy = walked.point[0] - finding.point[0], walked.point[1] - finding.point[1]
         size = math.hypot(dx, dy) or 1.0
         if walked.missing_m < distance_m / 3 and (dx * toward[0] + dy * toward[1]) / size > 0.5:
-            return replace(finding, point=walked.point, segment=walked.segment, spread_m=spread, side="", sureness=finding.sureness * 0.95)
+            return replace(
+                finding,
+                point=walked.point,
+                segment=walked.segment,
+                spread_m=spread,
+                side="",
+                sureness=finding.sureness * 0.95,
+            )
     point = (finding.point[0] + toward[0] * distance_m, finding.point[1] + toward[1] * distance_m)
-    return replace(finding, point=point, segment=-1, side="", spread_m=spread, sureness=finding.sureness * 0.85, reasons=(*finding.reasons, "offset.straight"))
+    return replace(
+        finding,
+        point=point,
+        segment=-1,
+        side="",
+        spread_m=spread,
+        sureness=finding.sureness * 0.85,
+        reasons=(*finding.reasons, "offset.straight"),
+    )
 
 
 def to_side(finding: Finding, gazetteer: Gazetteer, side: str) -> Finding:
@@ -90,7 +115,10 @@ def to_side(finding: Finding, gazetteer: Gazetteer, side: str) -> Finding:
     if finding.match in ("crossing", "place") and side in COMPASS:
         step = 15.0 if finding.match == "crossing" else min(finding.spread_m, 30.0)
         toward = COMPASS[side]
-        return replace(finding, point=(finding.point[0] + toward[0] * step, finding.point[1] + toward[1] * step))
+        return replace(
+            finding,
+            point=(finding.point[0] + toward[0] * step, finding.point[1] + toward[1] * step),
+        )
     near = _nearest(finding, gazetteer)
     if near is None:
         return finding
@@ -108,13 +136,21 @@ def across(finding: Finding, gazetteer: Gazetteer) -> Finding:
     segment, along, away = near
     point, tangent = at(gazetteer.lines.points(segment), along)
     left = (finding.point[0] - point[0]) * -tangent[1] + (finding.point[1] - point[1]) * tangent[0]
-    stepped, hand = aside(point, tangent, "right" if left > 0 else "left", max(STEP_ASIDE_M, min(away, 20.0)))
-    return replace(finding, point=stepped, segment=segment, side=hand, spread_m=max(finding.spread_m, 30.0))
+    stepped, hand = aside(
+        point, tangent, "right" if left > 0 else "left", max(STEP_ASIDE_M, min(away, 20.0))
+    )
+    return replace(
+        finding, point=stepped, segment=segment, side=hand, spread_m=max(finding.spread_m, 30.0)
+    )
 
 
 def _nearest(finding: Finding, gazetteer: Gazetteer) -> tuple[int, float, float] | None:
     """The segment a finding lies on: of its own street when that has lines, else any within 60 m."""
     if finding.street >= 0:
-        return gazetteer.lines.nearest(finding.point, finding.street) if gazetteer.lines.of_street[finding.street] else None
+        return (
+            gazetteer.lines.nearest(finding.point, finding.street)
+            if gazetteer.lines.of_street[finding.street]
+            else None
+        )
     near = gazetteer.lines.nearest(finding.point)
     return near if near is not None and near[2] <= 60.0 else None

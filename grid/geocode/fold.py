@@ -14,8 +14,46 @@ from functools import lru_cache
 import opencc
 
 # Variants that the simplification tables keep apart but people type for each other.
-_VARIANTS = {"臺": "台", "裡": "里", "裏": "里", "后": "后", "褔": "福", "菓": "果", "舘": "馆", "堤": "堤"}
-_MARKS = {"（": "(", "）": ")", "【": "(", "】": ")", "「": "(", "」": ")", "〔": "(", "〕": ")", "－": "-", "–": "-", "—": "-", "─": "-", "―": "-", "‐": "-", "～": "~", "〜": "~", "∼": "~", "、": "、", "，": ",", "。": ".", "：": ":", "；": ";", "＃": "#", "　": " ", "\t": " ", "\n": " ", "\r": " ", "\u00a0": " "}
+_VARIANTS = {
+    "臺": "台",
+    "裡": "里",
+    "裏": "里",
+    "后": "后",
+    "褔": "福",
+    "菓": "果",
+    "舘": "馆",
+    "堤": "堤",
+}
+_MARKS = {
+    "（": "(",
+    "）": ")",
+    "【": "(",
+    "】": ")",
+    "「": "(",
+    "」": ")",
+    "〔": "(",
+    "〕": ")",
+    "－": "-",
+    "–": "-",
+    "—": "-",
+    "─": "-",
+    "―": "-",
+    "‐": "-",
+    "～": "~",
+    "〜": "~",
+    "∼": "~",
+    "、": "、",
+    "，": ",",
+    "。": ".",
+    "：": ":",
+    "；": ";",
+    "＃": "#",
+    "　": " ",
+    "\t": " ",
+    "\n": " ",
+    "\r": " ",
+    "\u00a0": " ",
+}
 
 
 @lru_cache(maxsize=1)
@@ -27,10 +65,18 @@ def _table() -> dict[int, str]:
     for before, after in zip(block, simplify("\n".join(block)).split("\n"), strict=True):
         if len(after) == 1 and after != before and ord(after) < 0x10000:
             table[ord(before)] = after
-    for code in [*range(0x21, 0x250), *range(0xFF01, 0xFF5F), *range(0x2460, 0x2474), *range(0xF900, 0xFB00)]:
+    for code in [
+        *range(0x21, 0x250),
+        *range(0xFF01, 0xFF5F),
+        *range(0x2460, 0x2474),
+        *range(0xF900, 0xFB00),
+    ]:
         plain = unicodedata.normalize("NFKC", chr(code)).lower()
         if len(plain) == 1 and plain != chr(code):
             table[code] = plain
+    table.update(
+        dict.fromkeys(range(0xE000, 0xF900), " ")
+    )  # private characters are ours, for marking
     table.update({ord(k): v for k, v in (_VARIANTS | _MARKS).items() if k != v})
     return table
 
@@ -81,7 +127,12 @@ def word(token: str) -> str:
     """One Latin word in its canonical short form: `Street` -> `st`, `Second` -> `2nd`, `O'Brien` -> `obrien`."""
     plain = token.casefold()
     if not plain.isascii():
-        plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain)).replace("ø", "o").replace("ł", "l").replace("æ", "ae")
+        plain = (
+            _ACCENTS.sub("", unicodedata.normalize("NFKD", plain))
+            .replace("ø", "o")
+            .replace("ł", "l")
+            .replace("æ", "ae")
+        )
     plain = plain.replace("'", "").replace("’", "").replace("`", "").replace(".", "")
     known = _WORDS.get(plain)
     return known if known is not None else _GERMAN.sub("str", plain)
@@ -96,7 +147,11 @@ def latin_key(name: str) -> str:
 @lru_cache(maxsize=65536)
 def written_key(name: str) -> str:
     """A Latin name's words as written, only the street type at the end shortened: what a typed word is compared with."""
-    words = [t.replace("'", "").replace("’", "").replace(".", "") for t in _TOKEN.findall(name.lower()) if t[0].isalnum()]
+    words = [
+        t.replace("'", "").replace("’", "").replace(".", "")
+        for t in _TOKEN.findall(name.lower())
+        if t[0].isalnum()
+    ]
     if len(words) > 1:
         words[-1] = TYPES.get(words[-1], words[-1])
     return " ".join(words)

@@ -34,7 +34,9 @@ class KmPosts:
     points: dict[int, list[Point]] = field(default_factory=dict)
 
 
-def build_km_posts(streets: Sequence[int], codes: Sequence[str], x_m: Iterable[float], y_m: Iterable[float]) -> KmPosts:
+def build_km_posts(
+    streets: Sequence[int], codes: Sequence[str], x_m: Iterable[float], y_m: Iterable[float]
+) -> KmPosts:
     """Posts of known streets, sorted by kilometre; posts whose code cannot be read are left out."""
     rows: dict[int, list[tuple[int, Point]]] = {}
     for street, code, x, y in zip(streets, codes, x_m, y_m, strict=True):
@@ -62,7 +64,11 @@ def at_km(posts: KmPosts, street: int, metres: int) -> tuple[Point, float, float
         (x0, y0), (x1, y1) = points[i - 1], points[i]
         share = (metres - known[i - 1]) / (known[i] - known[i - 1])
         gap = known[i] - known[i - 1]
-        return (x0 + share * (x1 - x0), y0 + share * (y1 - y0)), 0.9 if gap <= 1000 else 0.7, max(20.0, gap / 10)
+        return (
+            (x0 + share * (x1 - x0), y0 + share * (y1 - y0)),
+            0.9 if gap <= 1000 else 0.7,
+            max(20.0, gap / 10),
+        )
     if len(known) < 2:
         return None
     (near, before) = (0, 1) if i == 0 else (len(known) - 1, len(known) - 2)
@@ -71,4 +77,8 @@ def at_km(posts: KmPosts, street: int, metres: int) -> tuple[Point, float, float
         return None
     (x0, y0), (x1, y1) = points[before], points[near]
     size = math.hypot(x1 - x0, y1 - y0) or 1.0
-    return (x1 + (x1 - x0) / size * beyond, y1 + (y1 - y0) / size * beyond), 0.6, max(50.0, beyond / 3)
+    return (
+        (x1 + (x1 - x0) / size * beyond, y1 + (y1 - y0) / size * beyond),
+        0.6,
+        max(50.0, beyond / 3),
+    )

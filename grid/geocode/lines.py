@@ -5,6 +5,7 @@ All in plane metres. Lines are short, so plain floats are faster here than array
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -55,7 +56,9 @@ class StreetLines:
         """One street as a MultiLineString (kept after the first time)."""
         known = self._shapes.get(street)
         if known is None:
-            known = self._shapes[street] = shapely.multilinestrings([shapely.linestrings(p) for p in self.parts(street)])
+            known = self._shapes[street] = shapely.multilinestrings(
+                [shapely.linestrings(p) for p in self.parts(street)]
+            )
         return known
 
     def nodes(self, street: int) -> dict[int, Point]:
@@ -78,7 +81,9 @@ class StreetLines:
                     return None
                 bounds = np.asarray(self.offset)
                 self._tree = shapely.STRtree(
-                    shapely.linestrings(self.xy, indices=np.repeat(np.arange(len(bounds) - 1), np.diff(bounds)))
+                    shapely.linestrings(
+                        self.xy, indices=np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+                    )
                 )
             found = int(self._tree.nearest(shapely.Point(point)))
             options = [found]
@@ -106,14 +111,14 @@ class StreetLines:
 
 def length(line: list[list[float]]) -> float:
     """Length of a polyline."""
-    return sum(math.dist(a, b) for a, b in zip(line, line[1:], strict=False))
+    return sum(math.dist(a, b) for a, b in itertools.pairwise(line))
 
 
 def at(line: list[list[float]], along_m: float) -> tuple[Point, Point]:
     """(point, unit tangent) at a distance along a polyline, held to its ends."""
     rest = max(along_m, 0.0)
     tangent = (1.0, 0.0)
-    for a, b in zip(line, line[1:], strict=False):
+    for a, b in itertools.pairwise(line):
         step = math.dist(a, b)
         if step == 0.0:
             continue
@@ -128,10 +133,12 @@ def _project(line: list[list[float]], point: Point) -> tuple[float, float]:
     """(metres along, distance) of the place on a polyline nearest to a point."""
     best_along, best_away, before = 0.0, math.inf, 0.0
     px, py = point
-    for (ax, ay), (bx, by) in zip(line, line[1:], strict=False):
+    for (ax, ay), (bx, by) in itertools.pairwise(line):
         dx, dy = bx - ax, by - ay
         square = dx * dx + dy * dy
-        share = 0.0 if square == 0.0 else min(1.0, max(0.0, ((px - ax) * dx + (py - ay) * dy) / square))
+        share = (
+            0.0 if square == 0.0 else min(1.0, max(0.0, ((px - ax) * dx + (py - ay) * dy) / square))
+        )
         away = math.hypot(ax + share * dx - px, ay + share * dy - py)
         step = math.sqrt(square)
         if away < best_away:
@@ -140,7 +147,9 @@ def _project(line: list[list[float]], point: Point) -> tuple[float, float]:
     return best_along, best_away
 
 
-def aside(point: Point, tangent: Point, side: str, step_m: float = STEP_ASIDE_M) -> tuple[Point, str]:
+def aside(
+    point: Point, tangent: Point, side: str, step_m: float = STEP_ASIDE_M
+) -> tuple[Point, str]:
     """(point stepped off the line, "left" or "right") for a side given as left, right or a compass word."""
     left = (-tangent[1], tangent[0])
     if side in COMPASS:
@@ -166,12 +175,16 @@ class Walked:
     missing_m: float
 
 
-def walk(lines: StreetLines, segment: int, along_m: float, toward: Point, distance_m: float) -> Walked:
+def walk(
+    lines: StreetLines, segment: int, along_m: float, toward: Point, distance_m: float
+) -> Walked:
     """Walk along a street from a place on it, first toward a compass vector, then wherever the street goes on."""
     line = lines.points(segment)
     size = length(line)
     _, tangent = at(line, along_m)
-    if along_m <= 0.1 or along_m >= size - 0.1:  # at an end: judge by the whole piece that lies ahead
+    if (
+        along_m <= 0.1 or along_m >= size - 0.1
+    ):  # at an end: judge by the whole piece that lies ahead
         head, tail = line[0], line[-1]
         tangent = _unit(tail[0] - head[0], tail[1] - head[1])
     forward = tangent[0] * toward[0] + tangent[1] * toward[1] >= 0
@@ -199,7 +212,9 @@ def walk(lines: StreetLines, segment: int, along_m: float, toward: Point, distan
         along_m = 0.0 if forward else size
 
 
-def _next(lines: StreetLines, segment: int, node: int, heading: Point, seen: set[int]) -> tuple[int, bool] | None:
+def _next(
+    lines: StreetLines, segment: int, node: int, heading: Point, seen: set[int]
+) -> tuple[int, bool] | None:
     """The segment of the same street that goes on most straightly from a node."""
     best: tuple[float, int, bool] | None = None
     street = lines.street[segment]

@@ -54,7 +54,15 @@ def chinese_numeral(value: int) -> str:
     if value < 100:
         return _ZH[value // 10] + "十" + (_ZH[value % 10] if value % 10 else "")
     rest = value % 100
-    tail = "" if not rest else ("零" + _ZH[rest] if rest < 10 else _ZH[rest // 10] + "十" + (_ZH[rest % 10] if rest % 10 else ""))
+    tail = (
+        ""
+        if not rest
+        else (
+            "零" + _ZH[rest]
+            if rest < 10
+            else _ZH[rest // 10] + "十" + (_ZH[rest % 10] if rest % 10 else "")
+        )
+    )
     return _ZH[value // 100] + "百" + tail
 
 
@@ -110,7 +118,13 @@ def house_number(written: str, separator: str = "") -> HouseNumber | None:
         if not lanes:
             return None
         value = int(re.match(r"\d+", lanes[-1]).group())  # type: ignore[union-attr]
-        return HouseNumber("".join(lanes), value, lanes=tuple(lanes[:-1]), letter=lanes[-1][len(str(value)) :], last=value)
+        return HouseNumber(
+            "".join(lanes),
+            value,
+            lanes=tuple(lanes[:-1]),
+            letter=lanes[-1][len(str(value)) :],
+            last=value,
+        )
     main = number(m2.group(1))
     if main is None:
         return None
@@ -125,7 +139,9 @@ def house_number(written: str, separator: str = "") -> HouseNumber | None:
     return HouseNumber(shown, main, part, letter, tuple(lanes), main)
 
 
-_LATIN = re.compile(r"(\d+)\s*([a-z]{0,2})(?:\s+(1/2))?(?:\s*-\s*(\d+)\s*([a-z]?)(?:\s+1/2)?)?$", re.I)
+_LATIN = re.compile(
+    r"(\d+)\s*([a-z]{0,2})(?:\s+(1/2))?(?:\s*-\s*(\d+)\s*([a-z]?)(?:\s+1/2)?)?$", re.I
+)
 
 
 @lru_cache(maxsize=8192)
@@ -138,5 +154,9 @@ def latin_house_number(written: str) -> HouseNumber | None:
     letter = (m.group(2) or "").lower()
     last = int(m.group(4)) if m.group(4) else main
     if last < main and m.group(4):  # 145-51 is 145-151 written short
-        last = int(str(main)[: -len(m.group(4))] + m.group(4)) if len(m.group(4)) < len(str(main)) else main
+        last = (
+            int(str(main)[: -len(m.group(4))] + m.group(4))
+            if len(m.group(4)) < len(str(main))
+            else main
+        )
     return HouseNumber(written.strip(), main, 1 if m.group(3) else 0, letter, (), max(last, main))

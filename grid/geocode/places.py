@@ -17,7 +17,16 @@ from grid.geocode.parsed import Parsed, PlaceRef
 ON_STREET_M = 150.0
 """A place further than this from a street is not "on" it."""
 _GATE = re.compile(r"(东南|东北|西南|西北|[东南西北])(?:门|出口|入口|桥头)")
-_BEARING = {"东": "east", "南": "south", "西": "west", "北": "north", "东南": "southeast", "东北": "northeast", "西南": "southwest", "西北": "northwest"}
+_BEARING = {
+    "东": "east",
+    "南": "south",
+    "西": "west",
+    "北": "north",
+    "东南": "southeast",
+    "东北": "northeast",
+    "西南": "southwest",
+    "西北": "northwest",
+}
 
 
 def place_ids(ref: PlaceRef, gazetteer: Gazetteer) -> list[tuple[int, float, Correction | None]]:
@@ -32,10 +41,11 @@ def place_ids(ref: PlaceRef, gazetteer: Gazetteer) -> list[tuple[int, float, Cor
         if ids:
             return [(i, 0.95, None) for i in ids]
     spelling = gazetteer.chinese_spelling if chinese else gazetteer.latin_spelling
-    found: list[tuple[int, float, Correction | None]] = []
-    for meant in spelling.meant([key])[0] if len(key) >= 3 else ():
-        for i in Hit(0, 0, meant.key, refs[meant.key]).of(PLACE):
-            found.append((i, meant.likeness, Correction(ref.text, gazetteer.places.name[i], meant.how)))
+    found: list[tuple[int, float, Correction | None]] = [
+        (i, meant.likeness, Correction(ref.text, gazetteer.places.name[i], meant.how))
+        for meant in (spelling.meant([key])[0] if len(key) >= 3 else ())
+        for i in Hit(0, 0, meant.key, refs[meant.key]).of(PLACE)
+    ]
     return found[:8]
 
 
@@ -60,11 +70,25 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         point = (named.x_m[place], named.y_m[place])
         sure, street = 0.9, -1
         reasons: tuple[str, ...] = ()
+        if parsed.street is not None and not streets:
+            sure = 0.35  # it is said to lie on a street that this town does not have
         if streets:
             away, street = min((_distance(gazetteer, s, point), s) for s, _ in streets)
             if away > max(ON_STREET_M, named.spread_m[place] * 1.5):
                 sure, street, reasons = sure * 0.5, -1, ("place.not_on_street",)
-        finding = Finding("place", at_gate(ref.text, point, named.spread_m[place]), sure, max(40.0, named.spread_m[place]), named.name[place], street=street, place=place, reasons=reasons, likeness=likeness, confirmed=street >= 0, place_correction=correction)
+        finding = Finding(
+            "place",
+            at_gate(ref.text, point, named.spread_m[place]),
+            sure,
+            max(40.0, named.spread_m[place]),
+            named.name[place],
+            street=street,
+            place=place,
+            reasons=reasons,
+            likeness=likeness,
+            confirmed=street >= 0,
+            place_correction=correction,
+        )
         yield moved(finding, parsed, gazetteer)
 
 

@@ -40,7 +40,11 @@ def syllables(char: str) -> tuple[str, ...]:
     if not found:
         return (char,)
     plain = (
-        "".join(c for c in unicodedata.normalize("NFKD", s.replace("ü", "v")) if not unicodedata.combining(c))
+        "".join(
+            c
+            for c in unicodedata.normalize("NFKD", s.replace("ü", "v"))
+            if not unicodedata.combining(c)
+        )
         for s in unicodedata.normalize("NFC", found).split(",")
     )
     return tuple(dict.fromkeys(plain))[:3]

@@ -27,22 +27,56 @@ def find_span(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
         return
     one, two = parsed.span
     for street, likeness in options(parsed.street):
-        pairs = [(a, b) for a in _end_points(one, street, gazetteer) for b in _end_points(two, street, gazetteer)]
+        pairs = [
+            (a, b)
+            for a in _end_points(one, street, gazetteer)
+            for b in _end_points(two, street, gazetteer)
+        ]
         if not pairs:
             continue
-        (a, sure_a), (b, sure_b) = max(pairs, key=lambda p: (p[0][1] * p[1][1], -math.dist(p[0][0], p[1][0])))
+        (a, sure_a), (b, sure_b) = max(
+            pairs, key=lambda p: (p[0][1] * p[1][1], -math.dist(p[0][0], p[1][0]))
+        )
         label = f"{gazetteer.street_names[street]} {one.text}-{two.text}"
         line = between(gazetteer, street, a, b)
-        yield replace(_finding(parsed, gazetteer, a, b, sure_a * sure_b, label, street, line), likeness=likeness, confirmed=True)
+        yield replace(
+            _finding(parsed, gazetteer, a, b, sure_a * sure_b, label, street, line),
+            likeness=likeness,
+            confirmed=True,
+        )
     if parsed.street is None:
-        ends_a, ends_b = list(_end_points(one, -1, gazetteer)), list(_end_points(two, -1, gazetteer))
+        ends_a, ends_b = (
+            list(_end_points(one, -1, gazetteer)),
+            list(_end_points(two, -1, gazetteer)),
+        )
         if ends_a and ends_b:
-            (a, sure_a), (b, sure_b) = max(((p, q) for p in ends_a for q in ends_b), key=lambda p: (p[0][1] * p[1][1], -math.dist(p[0][0], p[1][0])))
+            (a, sure_a), (b, sure_b) = max(
+                ((p, q) for p in ends_a for q in ends_b),
+                key=lambda p: (p[0][1] * p[1][1], -math.dist(p[0][0], p[1][0])),
+            )
             if math.dist(a, b) <= 3000.0:
-                yield _finding(parsed, gazetteer, a, b, sure_a * sure_b * 0.8, f"{one.text}-{two.text}", -1, None)
+                yield _finding(
+                    parsed,
+                    gazetteer,
+                    a,
+                    b,
+                    sure_a * sure_b * 0.8,
+                    f"{one.text}-{two.text}",
+                    -1,
+                    None,
+                )
 
 
-def _finding(parsed: Parsed, gazetteer: Gazetteer, a: Point, b: Point, sure: float, label: str, street: int, line: Floats | None) -> Finding:
+def _finding(
+    parsed: Parsed,
+    gazetteer: Gazetteer,
+    a: Point,
+    b: Point,
+    sure: float,
+    label: str,
+    street: int,
+    line: Floats | None,
+) -> Finding:
     middle = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
     segment = -1
     if line is not None and len(line) > 1:
@@ -55,7 +89,9 @@ def _finding(parsed: Parsed, gazetteer: Gazetteer, a: Point, b: Point, sure: flo
         line = np.asarray([a, b], dtype=np.float64)
         sure *= 0.8
     spread = max(20.0, math.dist(a, b) / 2)
-    finding = Finding("span", middle, 0.95 * sure, spread, label, street=street, segment=segment, line=(line,))
+    finding = Finding(
+        "span", middle, 0.95 * sure, spread, label, street=street, segment=segment, line=(line,)
+    )
     return to_side(finding, gazetteer, parsed.side) if parsed.side and street >= 0 else finding
 
 
@@ -78,7 +114,11 @@ def _end_points(end: End, street: int, gazetteer: Gazetteer) -> Iterator[tuple[P
         named = gazetteer.places
         for place, likeness, _ in place_ids(end.place, gazetteer)[:8]:
             point = (named.x_m[place], named.y_m[place])
-            near = gazetteer.lines.nearest(point, street) if street >= 0 and gazetteer.lines.of_street[street] else None
+            near = (
+                gazetteer.lines.nearest(point, street)
+                if street >= 0 and gazetteer.lines.of_street[street]
+                else None
+            )
             yield point, 0.95 * likeness * (0.4 if near is not None and near[2] > 300 else 1.0)
 
 

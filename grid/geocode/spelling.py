@@ -117,7 +117,10 @@ def _compare_chinese(typed: str, name: str) -> Meant | None:
     if len(typed) == len(name) - 1 and _one_less(typed, name):
         return Meant(name, 0.74 if len(name) >= 4 else 0.6, "missing")
     if len(typed) == len(name) + 1 and _one_less(name, typed):
-        doubled = any(typed[i] == typed[i + 1] and typed[:i] + typed[i + 1 :] == name for i in range(len(typed) - 1))
+        doubled = any(
+            typed[i] == typed[i + 1] and typed[:i] + typed[i + 1 :] == name
+            for i in range(len(typed) - 1)
+        )
         return Meant(name, 0.9 if doubled else 0.66, "extra")
     return None
 
@@ -128,7 +131,12 @@ def _compare_latin(typed: str, name: str) -> Meant | None:
     changed: tuple[str, str]
     if len(typed) == len(name):
         wrong = [i for i, (a, b) in enumerate(zip(typed, name, strict=True)) if a != b]
-        if len(wrong) == 2 and wrong[1] == wrong[0] + 1 and typed[wrong[0]] == name[wrong[1]] and typed[wrong[1]] == name[wrong[0]]:
+        if (
+            len(wrong) == 2
+            and wrong[1] == wrong[0] + 1
+            and typed[wrong[0]] == name[wrong[1]]
+            and typed[wrong[1]] == name[wrong[0]]
+        ):
             changed = ("", "")
         elif len(wrong) == 1:
             changed = (typed[wrong[0]], name[wrong[0]])

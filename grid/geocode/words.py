@@ -10,14 +10,34 @@ import re
 
 from grid.geocode.numbers import NUMERAL
 
-STREET0, PLACE0, COMMUNITY0, NUMBER0, KM0, FACILITY0 = 0xE000, 0xE400, 0xE800, 0xEC00, 0xF000, 0xF400
+STREET0, PLACE0, COMMUNITY0, NUMBER0, KM0, FACILITY0 = (
+    0xE000,
+    0xE400,
+    0xE800,
+    0xEC00,
+    0xF000,
+    0xF400,
+)
 S = "(?:([\ue000-\ue3ff])\\{}*)"
 _S = "[\ue000-\ue3ff]+"
 _P = "[\ue400-\ue7ff]+"
 _N = "[\uec00-\uefff]+"
 _K = "[\uf000-\uf3ff]+"
 GONE = "\uf8ff"
-DIRECTIONS = {"东": "east", "南": "south", "西": "west", "北": "north", "东南": "southeast", "东北": "northeast", "西南": "southwest", "西北": "northwest", "南东": "southeast", "北东": "northeast", "南西": "southwest", "北西": "northwest"}
+DIRECTIONS = {
+    "东": "east",
+    "南": "south",
+    "西": "west",
+    "北": "north",
+    "东南": "southeast",
+    "东北": "northeast",
+    "西南": "southwest",
+    "西北": "northwest",
+    "南东": "southeast",
+    "北东": "northeast",
+    "南西": "southwest",
+    "北西": "northwest",
+}
 _D = "(?:东南|东北|西南|西北|[东南西北])"
 
 KINDS = (
@@ -37,12 +57,17 @@ _STOP = (
     "|(?:往|向|朝)[东南西北]|[左右](?:侧|边)|不知道|什么|哪|怎么|发生|出现|堵|破损|缺失|不亮|损坏|漏水|垃圾"
 )
 _STUFF = rf"(?:(?!{_STOP})[\u4e00-\u9fffa-z0-9·])"
-LANDMARK = rf"(?:(?:和?{_STUFF}{{0,14}}?(?:{KINDS})(?!子))+(?:{SUB})*(?:(?:{KINDS})|{SUB})*)"
-PLACE_WITH_PARTS = rf"(?:{_P}(?:(?:{_STUFF}{{0,6}}?(?:{KINDS}))|{SUB})*)"
+# Atomic and possessive throughout: a text of nothing but such words must not be split in every possible way.
+LANDMARK = (
+    rf"(?>(?:和?(?>{_STUFF}{{0,14}}?(?:{KINDS})(?!子))){{1,6}}+(?:{SUB}|(?:{KINDS})){{0,6}}+)"
+)
+PLACE_WITH_PARTS = rf"(?>{_P}(?:(?>{_STUFF}{{0,6}}?(?:{KINDS}))|{SUB}){{0,6}}+)"
 LANDMARK_RE = re.compile(rf"({PLACE_WITH_PARTS})|(?<![\u4e00-\u9fff])({LANDMARK})")
 PLACE_RE = re.compile(PLACE_WITH_PARTS)
 BUILDING_RE = re.compile(rf"({NUMERAL}+(?:号楼|栋|幢)(?:{NUMERAL}+单元)?)")
-SCHOOL_AFTER_STREET = re.compile(r"(?:小学|中学|学校|幼儿园|初中|高中|派出所|支行|大桥|桥|新村|小区|社区|居委会|地铁站)")
+SCHOOL_AFTER_STREET = re.compile(
+    r"(?:小学|中学|学校|幼儿园|初中|高中|派出所|支行|大桥|桥|新村|小区|社区|居委会|地铁站)"
+)
 SUBDISTRICT_AFTER_STREET = re.compile(r"街道(?![上边旁两内路])")
 
 CROSS_WORD = r"(?:(?:的)?(?:十字|丁字|t型|t字|三岔|y型)?(?:交叉路口|交叉口|交叉处|交叉|交汇处|交汇口|交汇|交界处|交界|交会处|相交处|交口|路口|街口|巷口|弄口|环岛|转盘|转角处?|拐角处?|三角地|口))"
@@ -52,12 +77,18 @@ CROSSING_RE = re.compile(
 )
 END = rf"(?:{_S}(?:路口|口)?|{_N}|{_K}|{_GATE}|{PLACE_WITH_PARTS}|{LANDMARK})"
 GATES_RE = re.compile(rf"({_GATE})(?:到|至|与|和)({_GATE})(?:之间)?")
-SPAN_RE = re.compile(rf"(从|自|由)?({END})(?:起)?\s*(?:到|至|~|-)\s*({END})(?:之间|止|路段|一段|区间|段|一带)?")
+SPAN_RE = re.compile(
+    rf"(从|自|由)?({END})(?:起)?\s*(?:到|至|~|-)\s*({END})(?:之间|止|路段|一段|区间|段|一带)?"
+)
 BETWEEN_RE = re.compile(rf"({END})(?:与|和|、|跟)({END})(?:之间|中间)")
 
 KM_RE = re.compile(r"k\s*(\d{1,4})\s*\+\s*(\d{1,3})")
-KM_WORDS_RE = re.compile(rf"(?<=[\ue000-\ue3ff线道路])(?:第)?({NUMERAL}+)(?:公里|千米)(?:({NUMERAL}+)米)?(?=处|桩|里程|$)(?:处)?")
-ROAD_CODE_RE = re.compile(r"(?:国道|省道|县道|乡道|村道|高速)?(?<![a-z0-9])([gsxyc]\d{2,4})(?!\d)(?:线|国道|省道|县道|乡道|高速公路|高速)?")
+KM_WORDS_RE = re.compile(
+    rf"(?<=[\ue000-\ue3ff线道路])(?:第)?({NUMERAL}+)(?:公里|千米)(?:({NUMERAL}+)米)?(?=处|桩|里程|$)(?:处)?"
+)
+ROAD_CODE_RE = re.compile(
+    r"(?:国道|省道|县道|乡道|村道|高速)?(?<![a-z0-9])([gsxyc]\d{2,4})(?!\d)(?:线|国道|省道|县道|乡道|高速公路|高速)?"
+)
 FACILITY_RE = re.compile(
     r"(?:编号|号码|杆号|编码)?[::]?"
     r"((?:第\d+号(?:公交站牌|公交站台|公交站|站牌|路灯|灯杆|电杆|井盖|桥墩))"
@@ -69,21 +100,27 @@ NUMBER_RE = re.compile(
     rf"(?:临)?(?:第)?{NUMERAL}+[a-z]?(?:(?:号|弄|巷|衖|支弄)(?:-?(?:附|之)?{NUMERAL}+[a-z]?|之[甲乙丙丁])|(?:-|之|附)(?:{NUMERAL}+|[甲乙丙丁])[a-z]?)*(?:号|弄|巷)?"
 )
 PLAIN_RE = re.compile(
-    rf"(?:[\u4e00-\u9fff]{{2,4}}[省市])?(?:[\ue800-\uebff]+|[\u4e00-\u9fff]{{1,4}}[区县市镇乡])*([\ue000-\ue3ff])\1*"
+    r"(?:[\u4e00-\u9fff]{2,4}[省市])?(?:[\ue800-\uebff]+|[\u4e00-\u9fff]{1,4}[区县市镇乡])*([\ue000-\ue3ff])\1*"
     r"(\d+(?:(?:弄|巷|号)\d+)?(?:(?:之|附|-)\d+)?号?)(?:门口|门前)?"
 )
 ASCII_LETTER_RE = re.compile(r"[gsxyc]\d\d")
 KM_WORD_RE = re.compile(r"k\s*\d|公里|千米")
 FACILITY_WORD_RE = re.compile("灯|杆|井|栓|箱|牌|站台|墩|编号|号码|公交")
-NOT_A_NUMBER_AFTER = re.compile(r"(?:米|m\b|公里|千米|里|线|楼|门(?![口前外面])|栋|幢|座|层|组|桥墩|公交|站|出口|口|元|点|月|日|年|时|分|个|家|人|辆|天|次|处|条|期|名|块|%|路(?!段)|\+|[\ue000-\ue3ff])")
+NOT_A_NUMBER_AFTER = re.compile(
+    r"(?:米|m\b|公里|千米|里|线|楼|门(?![口前外面])|栋|幢|座|层|组|桥墩|公交|站|出口|口|元|点|月|日|年|时|分|个|家|人|辆|天|次|处|条|期|名|块|%|路(?!段)|\+|[\ue000-\ue3ff])"
+)
 
 DIST = rf"(?:半(?:公里|里)|(?:{NUMERAL}+(?:\.\d+)?)\s*(?:多|余|来)?\s*(?:公里|千米|km|米|m\b|m(?=[^a-z])|里(?!程)))"
 _ABOUT = r"(?:约|大约|大概|近|不到|走|方向)?"
 HEADING_RE = re.compile(rf"(?:由|自|从)?({_D})(?:向|往|至)({_D})(?:方向|车道|行驶)?")
-TOWARD_RE = re.compile(rf"(?:往|向|朝|以)({_D}|上游|下游)(?:方向|侧|边|面)?{_ABOUT}{_ABOUT}\s*({DIST})?")
+TOWARD_RE = re.compile(
+    rf"(?:往|向|朝|以)({_D}|上游|下游)(?:方向|侧|边|面)?{_ABOUT}{_ABOUT}\s*({DIST})?"
+)
 BEARING_DIST_RE = re.compile(rf"({_D})(?:侧|边|面|方向)?{_ABOUT}\s*({DIST})")
 DIST_RE = re.compile(DIST)
-SIDE_RE = re.compile(rf"(?:路|街|道|桥|河)({_D})(?!门|段|头|路|街)(?:侧|边|面)?|({_D})(?:侧|边|面|角|墙|半幅|路边)")
+SIDE_RE = re.compile(
+    rf"(?:路|街|道|桥|河)({_D})(?!门|段|头|路|街)(?:侧|边|面)?|({_D})(?:侧|边|面|角|墙|半幅|路边)"
+)
 PART_RE = re.compile(rf"^\s*({_D}|中)(?:段|头(?!桥)|部|端|入口|出口|口)")
 WHOLE_RE = re.compile(r"^\s*(?:全线|全段|全路段|沿线)")
 FIXED_SIDES = (
@@ -104,8 +141,29 @@ FORMER_RE = re.compile(r"\((?:原|旧称|旧名|曾用名|又名|原名|俗称|�
 TOWARD_BRACKET_RE = re.compile(r"\((?:往|去|开往|向)[^()]*\)")
 
 _ROADISH = "大道|大街|支路|公路|胡同|路|街|巷|道"
-UNKNOWN_STREET_RE = re.compile(rf"([\u4e00-\u9fff]{{1,7}}?)({_ROADISH})(?!灯|段|面|边|旁|人|障|牌|况|基|沿|中|侧|办|上|头|子|过|南|北|东|西|道|线|杆|德|堵|(?:口(?!岸)))")
+UNKNOWN_STREET_RE = re.compile(
+    rf"([\u4e00-\u9fff]{{1,7}}?)({_ROADISH})(?!灯|段|面|边|旁|人|障|牌|况|基|沿|中|侧|办|上|头|子|过|南|北|东|西|道|线|杆|德|堵|(?:口(?!岸)))"
+)
 NOT_A_STREET_NAME = re.compile(
     r"(?:什么|哪|那条|这条|一条|某条?|条|马|道|公|铁|大|小|半|走|修|堵|占|过|沿|同|迷|出|线|电|网|水|人行|步行|步|上|逛|车|机动|慢车|非机动车|街|巷|辅|便|通|盲|河|隧|轨|渠|管|频|知|味|报|地|跑|赛|频|后面|前面|旁边|窄)$"
 )
-NOT_WHOLE = frozenset(("马路", "道路", "公路", "铁路", "小路", "大路", "街道", "大街", "小巷", "人行道", "通道", "步行街", "小街", "辅道", "便道", "车道"))
+NOT_WHOLE = frozenset(
+    (
+        "马路",
+        "道路",
+        "公路",
+        "铁路",
+        "小路",
+        "大路",
+        "街道",
+        "大街",
+        "小巷",
+        "人行道",
+        "通道",
+        "步行街",
+        "小街",
+        "辅道",
+        "便道",
+        "车道",
+    )
+)

@@ -19,7 +19,11 @@ def apart_m(a: tuple[object, object], b: tuple[object, object]) -> np.ndarray:
     return np.abs(np.asarray(GEOD.inv(a[0], a[1], b[0], b[1])[2]))
 
 
-@given(st.floats(73.6, 134.9), st.floats(18.1, 53.4), st.sampled_from(["gcj02", "bd09", "cgcs2000", "wgs84"]))
+@given(
+    st.floats(73.6, 134.9),
+    st.floats(18.1, 53.4),
+    st.sampled_from(["gcj02", "bd09", "cgcs2000", "wgs84"]),
+)
 def test_there_and_back_is_under_a_decimetre(lon: float, lat: float, datum: str) -> None:
     there = from_wgs84(lon, lat, datum)
     back = to_wgs84(*there, datum)
@@ -62,7 +66,11 @@ def test_projected_zones_with_and_without_prefix() -> None:
 def test_unknown_datum_is_refused(datum: str) -> None:
     with pytest.raises(BadInput) as caught:
         to_wgs84(117.0, 34.0, datum)
-    assert (caught.value.code, caught.value.field, caught.value.values) == ("datum.unknown", "datum", {"datum": datum})
+    assert (caught.value.code, caught.value.field, caught.value.values) == (
+        "datum.unknown",
+        "datum",
+        {"datum": datum},
+    )
 
 
 def test_arrays_of_points_keep_their_shape() -> None:
@@ -97,5 +105,7 @@ def test_a_point_inside_or_nowhere_near_is_not_suspected() -> None:
 
 
 def test_the_town_may_be_a_function() -> None:
-    found = suspect_datum(34.25, 117.25, lambda lon, lat: (lon > 117.2) & (lon < 117.3) & (lat > 34.2) & (lat < 34.3))
+    found = suspect_datum(
+        34.25, 117.25, lambda lon, lat: (lon > 117.2) & (lon < 117.3) & (lat > 34.2) & (lat < 34.3)
+    )
     assert found[0].swapped

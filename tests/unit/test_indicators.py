@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatch.indicators import (
@@ -205,6 +205,7 @@ incidents = st.fixed_dictionaries(
 ).map(lambda row: row | {"satisfied": min(row["satisfied"], row["call_backs"])})
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(incidents, max_size=20))
 def test_no_rate_of_incidents_is_above_one(rows: list[dict[str, object]]) -> None:
     frame = pd.DataFrame(rows, columns=[*COLUMNS])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio.to_thread
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
@@ -27,6 +28,8 @@ def make_app(services: Services | None = None) -> FastAPI:
         feed = LiveFeed(app.state.services)
         app.state.live = feed
         await feed.start()
+        # The first report of the day must not wait for the gazetteer.
+        await anyio.to_thread.run_sync(app.state.services.warm)
         yield
         await feed.stop()
 

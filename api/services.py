@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -11,6 +12,7 @@ from dispatch.intake import Desk
 from grid.core.cluster import Cluster
 from grid.core.database import make_engine, make_sessions
 from grid.core.settings import Settings
+from grid.locate import locate
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,13 @@ class Services:
     engine: Engine
     sessions: sessionmaker[Session]
     desk: Desk
+
+    def warm(self) -> None:
+        """Reads the ground and finds one point, so that the first request finds everything ready."""
+        with self.sessions() as session:
+            ground, _ = self.desk.read(session)
+            if ground is not None:
+                locate(session, 0.0, 0.0, datetime.now(UTC), neighbour_m=0.0)
 
 
 def make_services(settings: Settings | None = None) -> Services:

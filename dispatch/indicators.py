@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from dispatch.worktime import to_us
 from grid.core.errors import BadInput
+
+_NEVER = np.iinfo(np.int64).min  # what pandas' NaT becomes
 
 # Columns of the frame: name → (kind, value where the caller has none).
 COLUMNS: dict[str, str] = {
@@ -98,10 +103,8 @@ def counts(
     in moments. An incident closed by force without feedback counts as disposed at its closing.
     Raises BadInput indicators.column_unfit, time.naive.
     """
-    if at.tzinfo is None:
-        raise BadInput("time.naive", "at", at=at.isoformat())
     known = rules or CountingRules()
-    now = pd.Timestamp(at)
+    now = to_us(at)
     moments = {
         name: _moments(incidents, name, now) for name, kind in COLUMNS.items() if kind == "moment"
     }
@@ -111,28 +114,29 @@ def counts(
     flag = {name: values > 0 for name, values in numbers.items()}
 
     counted = ~flag["on_the_spot"] & ~flag["merged"]
-    filed_with_void = moments["filed_at"].notna().to_numpy() & counted
+    happened = {name: values != _NEVER for name, values in moments.items()}
+    filed_with_void = happened["filed_at"] & counted
     filed = filed_with_void & ~flag["voided"]
     if known.suspended_leave_filed:
         filed &= ~flag["suspended"]
 
-    closed_at, due_at = moments["closed_at"], moments["due_at"]
-    disposed_at = moments["disposed_at"].fillna(closed_at)
-    disposed = filed & disposed_at.notna().to_numpy()
-    late = disposed & (disposed_at > due_at).to_numpy()
-    overdue_open = filed & ~disposed & (due_at < now).to_numpy()
+    due_at = moments["due_at"]
+    disposed_at = np.where(happened["disposed_at"], moments["disposed_at"], moments["closed_at"])
+    disposed = filed & (disposed_at != _NEVER)
+    late = disposed & happened["due_at"] & (disposed_at > due_at)
+    overdue_open = filed & ~disposed & happened["due_at"] & (due_at < now)
     due = disposed | overdue_open
     if known.suspended_leave_due:
         due &= ~flag["suspended"]
-    closed = due & closed_at.notna().to_numpy()
+    closed = due & happened["closed_at"]
     appealed = flag["appeal_granted"]
 
-    dispatched_at = moments["dispatched_at"]
-    dispatched = filed & dispatched_at.notna().to_numpy()
-    to_dispatch = dispatched | (filed & (moments["dispatch_due_at"] < now).to_numpy())
-    dispatched_late = dispatched & (dispatched_at > moments["dispatch_due_at"]).to_numpy()
+    dispatch_due_at, limited = moments["dispatch_due_at"], happened["dispatch_due_at"]
+    dispatched = filed & happened["dispatched_at"]
+    to_dispatch = dispatched | (filed & limited & (dispatch_due_at < now))
+    dispatched_late = dispatched & limited & (moments["dispatched_at"] > dispatch_due_at)
 
-    found: dict[str, np.ndarray] = {
+    found: dict[str, NDArray[Any]] = {
         "reported": np.ones(len(incidents), dtype=bool),
         "on_the_spot": flag["on_the_spot"],
         "merged": flag["merged"],
@@ -195,8 +199,16 @@ def measure_by(
     """
     if key not in incidents.columns:
         raise BadInput("indicators.column_missing", "by", column=key)
-    totals = counts(incidents, at, rules).groupby(incidents[key], sort=True).sum()
-    return {str(value): ratios(row) for value, row in totals.iterrows()}
+    counted = counts(incidents, at, rules)
+    which, values = pd.factorize(incidents[key], sort=True)
+    known = which >= 0
+    totals = pd.DataFrame(
+        {
+            name: np.bincount(which[known], column.to_numpy()[known], len(values)).astype(np.int64)
+            for name, column in counted.items()
+        }
+    )
+    return {str(value): ratios(totals.iloc[row]) for row, value in enumerate(values)}
 
 
 def overdue_multiples(used_minutes: np.ndarray, limit_minutes: np.ndarray) -> np.ndarray:
@@ -205,15 +217,19 @@ def overdue_multiples(used_minutes: np.ndarray, limit_minutes: np.ndarray) -> np
     return np.where(over > 0, over / limit_minutes, np.nan)
 
 
-def _moments(incidents: pd.DataFrame, name: str, now: pd.Timestamp) -> pd.Series:
+def _moments(incidents: pd.DataFrame, name: str, now: int) -> NDArray[np.int64]:
+    """Microseconds since 1970 UTC, _NEVER where nothing has happened by `now`."""
     if name not in incidents.columns:
-        return pd.Series(pd.NaT, index=incidents.index, dtype="datetime64[us, UTC]")
+        return np.full(len(incidents), _NEVER)
     try:
         given = pd.to_datetime(incidents[name], utc=True).astype("datetime64[us, UTC]")
     except (TypeError, ValueError):
         raise BadInput("indicators.column_unfit", name, column=name) from None
+    instants = given.dt.tz_localize(None).to_numpy().astype(np.int64)
     # A limit lies ahead as a rule; everything else counts only once it has happened.
-    return given if name in ("due_at", "dispatch_due_at") else given.where(given <= now)
+    if name in ("due_at", "dispatch_due_at"):
+        return instants
+    return np.where(instants <= now, instants, _NEVER)
 
 
 def _numbers(incidents: pd.DataFrame, name: str) -> np.ndarray:

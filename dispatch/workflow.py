@@ -7,6 +7,7 @@ has changed, and a stranger only that the move is not theirs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatch.facts import SYSTEM, THE_SYSTEM, Actor, Facts, Given, Rules, Step
@@ -31,6 +32,11 @@ __all__ = [
 ]
 
 
+_FROM = {
+    state: [name for name, move in MOVES.items() if state in move.from_states] for state in State
+}
+
+
 def check_move(
     name: str, actor: Actor, facts: Facts, given: Given, rules: Rules, now: datetime
 ) -> Step:
@@ -39,7 +45,8 @@ def check_move(
     Raises BadInput move.unknown and move.*_missing; NotAllowed move.not_yours, move.own_work, move.own_request;
     Conflict move.not_now (with `state`) and the guards' codes. Each refusal carries `possible`.
     """
-    refusal = _refuse(name, actor, facts, rules, now) or _lacking(name, facts, given, rules, now)
+    asking = _Asking.of(actor, facts, rules, now)
+    refusal = _refuse(name, asking) or _lacking(name, given, rules, now)
     if refusal is not None:
         refusal.values["move"] = name
         refusal.values["possible"] = list(allowed(actor, facts, rules, now))
@@ -50,7 +57,8 @@ def check_move(
 
 def allowed(actor: Actor, facts: Facts, rules: Rules, now: datetime) -> tuple[str, ...]:
     """Names of the moves this actor may make now, in the order of the table; what each needs is in its row."""
-    return tuple(name for name in MOVES if _refuse(name, actor, facts, rules, now) is None)
+    asking = _Asking.of(actor, facts, rules, now)
+    return tuple(name for name in _FROM[facts.state] if _refuse(name, asking) is None)
 
 
 def check_task_move(
@@ -96,23 +104,36 @@ def stations(actor: Actor, rules: Rules) -> frozenset[str]:
     return actor.roles.union(*merged)
 
 
-def _refuse(name: str, actor: Actor, facts: Facts, rules: Rules, now: datetime) -> Trouble | None:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """One actor before one incident: what they are to it, worked out once for all moves."""
+
+    moment: Moment
+    words: frozenset[str]
+    could_be: frozenset[str]
+    own_work: bool
+
+    @classmethod
+    def of(cls, actor: Actor, facts: Facts, rules: Rules, now: datetime) -> _Asking:
+        words = _words(actor, facts, stations(actor, rules))
+        doer = is_doer(actor, facts, rules)
+        return cls(Moment(facts, actor, rules, now), words, words | _could_be(actor), doer)
+
+
+def _refuse(name: str, asking: _Asking) -> Trouble | None:
     move = MOVES.get(name)
     if move is None:
         return BadInput("move.unknown", "move")
-    roles = stations(actor, rules)
-    here = _words(actor, facts, roles)
-    if not move.who & (here | _could_be(actor)):
+    if not move.who & asking.could_be:
         return NotAllowed("move.not_yours", who=sorted(move.who))
-    if facts.state not in move.from_states:
-        return Conflict("move.not_now", state=facts.state.value)
-    if not move.who & here:
+    if asking.moment.facts.state not in move.from_states:
+        return Conflict("move.not_now", state=asking.moment.facts.state.value)
+    if not move.who & asking.words:
         return NotAllowed("move.not_yours", who=sorted(move.who))
-    if not move.by_doer and is_doer(actor, facts, rules):
+    if asking.own_work and not move.by_doer:
         return NotAllowed("move.own_work")
-    moment = Moment(facts, actor, rules, now)
     for guard in move.guards:
-        refusal = GUARDS[guard](moment)
+        refusal = GUARDS[guard](asking.moment)
         if refusal is not None:
             code, values = refusal
             kind = NotAllowed if code == "move.own_request" else Conflict
@@ -154,7 +175,7 @@ def _task_fits(row: TaskMove, words: frozenset[str], state: TaskState) -> bool:
     return bool(words & row.who) and state in row.from_states
 
 
-def _lacking(name: str, facts: Facts, given: Given, rules: Rules, now: datetime) -> Trouble | None:
+def _lacking(name: str, given: Given, rules: Rules, now: datetime) -> Trouble | None:
     needs = MOVES[name].needs
     missing = _first_missing(needs, given, rules)
     if missing is None and "until" in needs and given.until is not None:

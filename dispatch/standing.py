@@ -14,7 +14,7 @@ from dispatch.deadlines import LimitTable, seed_stage_rules
 from dispatch.facts import Actor, Facts, Given, Rules
 from dispatch.incidents import Line
 from dispatch.moves import State
-from dispatch.progress import Clocks, clocks_after, facts_after
+from dispatch.progress import Clocks, clocks_after, facts_after, facts_now
 from dispatch.workflow import check_move
 from dispatch.worktime import Limit, WorkCalendar
 from grid.core.errors import NotFound
@@ -37,10 +37,8 @@ class Standing:
         return None if clock is None else clock_steps.due_at(clock, calendar)
 
     def at(self, now: datetime, calendar: WorkCalendar) -> Standing:
-        """The same with `overdue` told for this moment."""
-        clock = self.clocks.get(ClockKind.DISPOSAL)
-        late = clock is not None and clock_steps.overdue(clock, now, calendar)
-        return replace(self, facts=replace(self.facts, overdue=late))
+        """The same with what only the clocks know told for this moment: overdue, extensions granted."""
+        return replace(self, facts=facts_now(self.facts, self.clocks, calendar, now))
 
 
 def stage_limits(

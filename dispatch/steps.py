@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from dispatch import incidents
 from dispatch import workflow as flow
 from dispatch.catalogue import Catalogue, CategoryFacts
-from dispatch.facts import THE_SYSTEM, Given, Rules
+from dispatch.facts import THE_SYSTEM, Given
 from dispatch.incidents import Line
 from dispatch.intake import Desk, answer_for, go_on, place_values, standing_values
 from dispatch.models import Incident, Task
@@ -137,17 +137,26 @@ def fix_place(
     work.finish()
 
 
-def possible_moves(row: dict[str, Any], actor: Actor) -> list[str]:
-    """Names of the moves an actor may make now on an incident as `dispatch.reading` gives it."""
-    standing = from_json(row["facts"], row["clocks"])
-    moves = list(flow.allowed(actor.in_workflow(), standing.facts, Rules(), row["reported_at"]))
-    mine = [t for t in row["tasks"] if t["assignee_id"] == actor.staff_id and actor.staff_id]
-    for task in mine:
-        state = TaskState(task["status"])
-        for name in flow.allowed_task_moves(actor.in_workflow(), actor.person, state, Rules()):
-            if name not in moves:
-                moves.append(name)
-    return moves
+class MoveList:
+    """Which moves an account may make now, for any number of incidents."""
+
+    def __init__(self, session: Session, desk: Desk, actor: Actor, now: datetime) -> None:
+        _, catalogue = desk.read(session)
+        self._rules, self._calendar = desk.rules(catalogue), catalogue.calendar
+        self._actor, self._now = actor, now
+
+    def of(self, row: dict[str, Any]) -> list[str]:
+        """Names of the moves possible on an incident as `dispatch.reading` gives it, own task's first."""
+        actor = self._actor.in_workflow()
+        standing = from_json(row["facts"], row["clocks"]).at(self._now, self._calendar)
+        moves: list[str] = []
+        for task in row["tasks"]:
+            if self._actor.staff_id is None or task["assignee_id"] != self._actor.staff_id:
+                continue
+            state = TaskState(task["status"])
+            found = flow.allowed_task_moves(actor, self._actor.person, state, self._rules)
+            moves += [name for name in found if name not in moves]
+        return moves + list(flow.allowed(actor, standing.facts, self._rules, self._now))
 
 
 class _Work:

@@ -49,11 +49,12 @@ def me(account: SignedIn) -> dict[str, Any]:
 
 @router.get("/me/tasks", responses=PROBLEMS)
 def my_tasks(
-    session: DbSession, account: SignedIn, language: Lang, now: Now
+    session: DbSession, services: ServicesDep, account: SignedIn, language: Lang, now: Now
 ) -> list[dict[str, Any]]:
     """My tasks: the open ones, nearest limit first, and those I finished in the last day."""
     if account.staff_id is None:
         raise NotAllowed("auth.no_person", username=account.username)
+    moves = steps.MoveList(session, services.desk, actor_of(account), now)
     rows = reading.tasks_of(session, account.staff_id, done_since=now - DONE_SHOWN)
     return [
         {
@@ -68,7 +69,7 @@ def my_tasks(
                 row["incident"],
                 language,
                 now,
-                steps.possible_moves(row["incident"], actor_of(account)),
+                moves.of(row["incident"]),
             ),
         }
         for row in rows

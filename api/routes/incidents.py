@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, Header, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, Query, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime
+from sqlalchemy.orm import Session
 
 from api.auth import Account
 from api.deps import DbSession, Lang, MaybeAccount, NotSignedIn, Now, ServicesDep, SignedIn, require
+from api.i18n import Language
 from api.permissions import may
 from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, incident_out
+from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import reading, steps
 from dispatch.intake import Report, take_in
@@ -26,6 +29,38 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Shape:
+    """Rows as one account may see them, in its language."""
+
+    def __init__(
+        self,
+        services: Services,
+        session: Session,
+        account: Account | None,
+        language: Language,
+        now: datetime,
+    ) -> None:
+        self._language, self._now, self._account = language, now, account
+        self._moves = (
+            steps.MoveList(session, services.desk, actor_of(account), now) if account else None
+        )
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self._moves is None:
+            return incident_out(row, self._language, self._now, with_people=False)
+        return incident_out(row, self._language, self._now, self._moves.of(row))
+
+
+def get_shape(
+    services: ServicesDep, session: DbSession, account: MaybeAccount, language: Lang, now: Now
+) -> Shape:
+    """The shape of answers for whoever asks."""
+    return Shape(services, session, account, language, now)
+
+
+ShapeDep = Annotated[Shape, Depends(get_shape, scope="function")]
+
+
 @router.post("", status_code=201, response_model=IncidentOut, responses=PROBLEMS)
 def report(
     asked: IncidentIn,
@@ -33,7 +68,7 @@ def report(
     session: DbSession,
     services: ServicesDep,
     account: MaybeAccount,
-    language: Lang,
+    shape: ShapeDep,
     now: Now,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> dict[str, Any]:
@@ -75,14 +110,14 @@ def report(
     response.status_code = 201 if taken.created else 200
     response.headers["Location"] = f"/api/v1/incidents/{taken.number}"
     row = reading.one_incident(session, taken.number)
-    return _shaped(row, account, language, now)
+    return shape(row)
 
 
 @router.get("", response_model=IncidentPage, responses=PROBLEMS)
 def list_incidents(
     session: DbSession,
     account: SignedIn,
-    language: Lang,
+    shape: ShapeDep,
     now: Now,
     status: Annotated[list[str] | None, Query()] = None,
     queue: str | None = None,
@@ -122,7 +157,7 @@ def list_incidents(
     )
     found = reading.list_incidents(session, asked, sort, page, page_size)
     return {
-        "items": [_shaped(row, account, language, now) for row in found.items],
+        "items": [shape(row) for row in found.items],
         "total": found.total,
         "total_is_least": found.total_is_least,
         "page": found.page,
@@ -138,12 +173,10 @@ def queues(session: DbSession, account: SignedIn) -> dict[str, int]:
 
 
 @router.get("/{number}", response_model=IncidentOut, responses=PROBLEMS)
-def one(
-    number: str, session: DbSession, account: SignedIn, language: Lang, now: Now
-) -> dict[str, Any]:
+def one(number: str, session: DbSession, account: SignedIn, shape: ShapeDep) -> dict[str, Any]:
     """One incident, with the moves that this account may make now."""
     row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
-    return _shaped(row, account, language, now)
+    return shape(row)
 
 
 @router.get("/{number}/history", responses=PROBLEMS)
@@ -160,7 +193,7 @@ def move(
     session: DbSession,
     services: ServicesDep,
     account: SignedIn,
-    language: Lang,
+    shape: ShapeDep,
     now: Now,
 ) -> dict[str, Any]:
     """Makes a later step: 409 when somebody was faster or it is not possible now, 403 when not yours."""
@@ -181,7 +214,7 @@ def move(
         actor_of(account),
         now,
     )
-    return _shaped(reading.one_incident(session, number), account, language, now)
+    return shape(reading.one_incident(session, number))
 
 
 @router.post("/{number}/place", response_model=IncidentOut, responses=PROBLEMS)
@@ -191,7 +224,7 @@ def place(
     session: DbSession,
     services: ServicesDep,
     account: SignedIn,
-    language: Lang,
+    shape: ShapeDep,
     now: Now,
 ) -> dict[str, Any]:
     """Gives a waiting incident its place (a pin or a candidate); it then goes on by itself."""
@@ -207,7 +240,7 @@ def place(
         actor_of(account),
         now,
     )
-    return _shaped(reading.one_incident(session, number), account, language, now)
+    return shape(reading.one_incident(session, number))
 
 
 @router.post("/{number}/evidence", status_code=201, responses=PROBLEMS)
@@ -304,12 +337,3 @@ def _visible_assignee(account: Account, asked: int | None) -> int | None:
     if account.staff_id is None:
         raise NotAllowed("auth.no_person", username=account.username)
     return account.staff_id
-
-
-def _shaped(
-    row: dict[str, Any], account: Account | None, language: Lang, now: datetime
-) -> dict[str, Any]:
-    if account is None:
-        return incident_out(row, language, now, with_people=False)
-    moves = steps.possible_moves(row, actor_of(account))
-    return incident_out(row, language, now, moves)

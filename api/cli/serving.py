@@ -20,10 +20,11 @@ from sqlalchemy import text
 
 from api import auth
 from api.app import make_app
-from api.cli.demonstration import SAMPLE_PASSWORD, SAMPLE_ROLES, demo
+from api.cli.demonstration import SAMPLE_PASSWORD, SAMPLE_ROLES, load_demo
 from api.cli.opening import prepare
-from api.cli.output import say
+from api.cli.output import say, steps
 from api.services import Services
+from fixtures.town import make_town
 from grid.core.cluster import Cluster
 from grid.core.errors import BadInput, NotAllowed
 from grid.core.settings import DatabaseSettings
@@ -36,7 +37,9 @@ OTHERS = "select count(*) from pg_stat_activity where backend_type = 'client bac
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
-    log_level: Annotated[str, typer.Option(help="critical, error, warning, info, debug.")] = "info",
+    log_level: Annotated[str, typer.Option(help="critical, error, warning, info, debug.")] = (
+        "warning"
+    ),
     sample: Annotated[
         bool, typer.Option("--sample", help="Load the invented town when there is no town yet.")
     ] = False,
@@ -148,9 +151,12 @@ def _others(cluster: Cluster) -> bool:
 def _load_sample(services: Services) -> None:
     with services.sessions() as session:
         there = session.scalar(text("select exists (select 1 from segment)"))
-    if not there:
+        if there:
+            return
         say("cli.sample_loading")
-        demo()
+        with steps() as step:
+            load_demo(services, session, make_town(), step, datetime.now(UTC))
+        session.commit()
 
 
 def _announcement(services: Services, host: str, port: int) -> Callable[[], None]:

@@ -12,8 +12,8 @@ ROLES = (
 )
 
 PERMISSIONS: dict[str, frozenset[str]] = {
-    # Reading every incident; crews and collectors see only what is theirs.
-    "read_all_incidents": DESK_ROLES | READING_ROLES,
+    # Reading every incident; crews see only what is theirs. Collectors check results all over the town.
+    "read_all_incidents": DESK_ROLES | READING_ROLES | {"collector"},
     "report": frozenset(ROLES),
     "fix_place": DESK_ROLES,
     "move": DESK_ROLES | POST_ROLES | {"collector", "leader"},

@@ -213,6 +213,9 @@ class _Work:
         self.move(asked.move, actor, given)
         if asked.move in ("dispatch", "assign", "reassign"):
             self._hand_to(asked, tasks)
+        elif asked.move == "add_task":
+            staff_id, post = self._person(asked)
+            self.offer(staff_id, post, lead=False)
         elif self.standing.facts.state in ENDED or asked.move in ("return", "hand_back", "merge"):
             self._withdraw(tasks)
         elif asked.move == "submit":
@@ -236,6 +239,8 @@ class _Work:
         if state is TaskState.DONE:
             task.accepted_at = task.accepted_at or self.now
             task.done_at = self.now
+        if asked.move == "hand_over":
+            self._hand_over(task, asked)
         self.session.flush()
         stands = self.standing.facts.state.value
         self.lines.append((self.actor.key, Line(asked.move, stands, stands, asked.note)))
@@ -366,6 +371,25 @@ class _Work:
 
     def _hand_to(self, asked: Asked, tasks: Sequence[Task]) -> None:
         """The work goes to the person named; whoever had it is relieved."""
+        staff_id, post = self._person(asked)
+        self._withdraw(tasks)
+        self.offer(staff_id, post, lead=True)
+
+    def _hand_over(self, task: Task, asked: Asked) -> None:
+        """A colleague takes a task over, with all that was done on it."""
+        staff_id, _ = self._person(asked)
+        before = f"staff:{task.assignee_id}"
+        task.assignee_id, task.accepted_at = staff_id, None
+        facts = self.standing.facts
+        people = (facts.assignees - {before}) | {f"staff:{staff_id}"}
+        self.standing = replace(self.standing, facts=replace(facts, assignees=people))
+        detail = {"number": self.incident.number, "post": task.post}
+        incidents.add_notice(
+            self.session, self.incident.id, staff_id, "task_offered", detail, self.now
+        )
+
+    def _person(self, asked: Asked) -> tuple[int, str]:
+        """The staff member a move names, and the post in which the work is given."""
         staff_id = int(asked.to) if asked.to is not None and str(asked.to).isdigit() else None
         post = self.session.scalar(
             text("select post from staff where id = :id and left_at is null"), {"id": staff_id}
@@ -373,10 +397,7 @@ class _Work:
         if staff_id is None or post is None:
             raise NotFound("move.person_unknown", field="to", to=asked.to)
         category = self.category()
-        self._withdraw(tasks)
-        self.offer(
-            staff_id, post if post in POSTS or category is None else category.post, lead=True
-        )
+        return staff_id, post if post in POSTS or category is None else category.post
 
     def _offer_again(self) -> None:
         """Rework and resumed work go back on the list of whoever had them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -73,10 +73,10 @@ def divide(
     asked = ceiling if ceiling is not None else (KEEP_CEILING if keep else FRESH_CEILING)
     _check(network, grids, asked, floor, in_force, keep)
     if keep and in_force is not None:
-        units = form_units(network, grids, in_force)
+        units = form_units(network, grids, in_force, asked)
         labels = _kept(network, units, in_force, asked, floor, seed, progress)
     else:
-        units = form_units(network, grids)
+        units = form_units(network, grids, ceiling=asked)
         labels = _fresh(network, units, asked, floor, seed, progress)
         if in_force is not None:
             labels = _numbered_after(labels, in_force, network)
@@ -168,7 +168,14 @@ def _fresh(
         home=np.full(len(network), -1, dtype=np.int64),
         price=_FRESH,
     )
-    return refine(network, units, start, goal, _schedule(network, 1.0, 0.3, 0.1), seed, progress)
+    schedule = _schedule(network, 1.0, 0.3, 0.1)
+    labels = refine(network, units, start, goal, schedule, seed, progress)
+    heaviest = float(np.bincount(labels, weights=network.weight, minlength=grids).max()) / mean
+    if heaviest <= max(must, reached) + 1e-9:
+        return labels
+    # Where the streets themselves forbid the ceiling METIS may be nearer to it: from there on, only downhill.
+    down = replace(goal, aim=reached, ceiling=reached, price=replace(_FRESH, over=1e6))
+    return refine(network, units, alone, down, replace(schedule, hot=0.05, cold=0.01), seed)
 
 
 def _kept(
@@ -181,7 +188,7 @@ def _kept(
     progress: Progress | None,
 ) -> Int64:
     offers = starts_in_force(network, units, in_force, seed, ceiling)
-    schedule = _schedule(network, 1.0 / len(offers), 5.0, 0.2)
+    schedule = replace(_schedule(network, 1.0 / len(offers), 5.0, 0.2), loose=0.3)
     best: tuple[tuple[float, float], Int64] | None = None
     for turn, offer in enumerate(offers):
         goal = Goal(ceiling, ceiling, _soft_floor(ceiling, floor), offer.home, _KEEP)

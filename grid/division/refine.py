@@ -10,9 +10,14 @@ import numpy as np
 from grid.division import kernel
 from grid.division.figures import street_cuts
 from grid.division.network import Float64, Int64, SegmentNetwork
+from grid.division.seed import relocate
 from grid.division.units import Units
 
 Progress = Callable[[float], None]
+
+# How often a division that misses its ceiling is tried again: in a small town, in a large one.
+_ATTEMPTS = (12, 4)
+_LARGE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,16 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how hot: `sweeps` trials per segment, from `hot` to `cold` in `steps` geometric steps."""
+    """How long and how hot: `sweeps` trials per segment, from `hot` to `cold` in `steps` geometric steps.
+
+    loose: the share of the price for weight out of bounds that is asked at the start.
+    """
 
     sweeps: int
     hot: float = 0.3
     cold: float = 0.1
     steps: int = 60
+    loose: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +96,25 @@ def refine(
     Moves only between segments that meet (crossings and links of `units`). Deterministic for a seed.
     """
     table = _Table(network, units, label, goal, seed)
-    heats = np.geomspace(schedule.hot, schedule.cold, schedule.steps)
     trials = max(1, schedule.sweeps * len(network) // schedule.steps)
-    for step, heat in enumerate(heats):
-        # Loose about balance while hot, strict at the end.
-        strict = 0.2 + 0.8 * (step + 1) / schedule.steps
-        table.run(trials, float(heat), replace(goal.price, over=goal.price.over * strict))
-        if progress is not None:
-            progress((step + 1) / schedule.steps)
-    table.settle(goal.price)
+    table.cool(schedule, trials, goal.price, progress)
     best, best_key = table.label.copy(), table.key(goal.price)
-    for attempt in range(4):
-        if best_key[0] <= 1e-9:
+    unavoidable = max(0.0, float(table.weight.max()) - goal.ceiling)
+    turn = 0
+    for attempt in range(_ATTEMPTS[len(network) > _LARGE]):
+        if best_key[0] <= unavoidable:
             break
-        # The ceiling is not met yet: shake again, ever dearer.
-        dear = replace(goal.price, over=goal.price.over * 3.0 ** (attempt + 1))
-        for heat in np.geomspace(schedule.hot, schedule.cold, 12):
-            table.run(max(1, trials * schedule.steps // 60), float(heat), dear)
-        table.settle(dear)
+        # The ceiling is not met: carry a seat to where it is missing (not where grids keep their ground), or shake.
+        seated = None
+        if attempt % 2 == 0 and (goal.home < 0).all():
+            seated = relocate(best, units, table.weight, table.excess(best), turn)
+        table.relabel(best if seated is None else seated)
+        table.cool(replace(schedule, steps=10), trials, goal.price, None)
         key = table.key(goal.price)
         if key < best_key:
-            best, best_key = table.label.copy(), key
+            best, best_key, turn = table.label.copy(), key, 0
+        elif seated is not None:
+            turn += 1
     return best
 
 
@@ -118,7 +125,7 @@ def cost_of(
     goal: Goal,
     scale_label: Int64 | None = None,
 ) -> tuple[float, float]:
-    """(weight beyond the ceiling in mean grids, all other costs): what `refine` lowers, to compare two divisions.
+    """(most weight beyond the ceiling in mean grids, all costs): what `refine` lowers, to compare two divisions.
 
     `scale_label` is the division whose spread counts as usual; give the same one for both.
     """
@@ -234,6 +241,20 @@ class _Table:
         )
         return made
 
+    def cool(
+        self, schedule: Schedule, trials: int, price: Price, progress: Progress | None
+    ) -> None:
+        """From hot to cold, `trials` at each step, then only improvements."""
+        heats = np.geomspace(schedule.hot, schedule.cold, schedule.steps)
+        for step, heat in enumerate(heats):
+            # Loose about weight while hot, so that whole streets find their grid; strict at the end.
+            strict = schedule.loose ** (1.0 - (step + 1) / schedule.steps)
+            at_step = replace(price, over=price.over * strict, under=price.under * strict)
+            self.run(trials, float(heat), at_step)
+            if progress is not None:
+                progress((step + 1) / schedule.steps)
+        self.settle(price)
+
     def settle(self, price: Price) -> None:
         """Only improvements, until hardly any is left."""
         self.relabel(self.label)
@@ -248,12 +269,17 @@ class _Table:
         )
         return float(own.sum())
 
+    def excess(self, label: Int64) -> Float64:
+        """Weight beyond the ceiling by grid, in mean grids."""
+        self.relabel(label)
+        usual = self.grids[kernel.USUAL]
+        most = np.maximum(self.goal.ceiling, self.goal.ceiling * usual)
+        return np.asarray(np.maximum(self.grids[kernel.WEIGHT] - most, 0.0), dtype=np.float64)
+
     def key(self, price: Price) -> tuple[float, float]:
-        """(weight beyond the ceiling, everything else), freshly counted."""
-        self.relabel(self.label)
+        """(most weight beyond the ceiling, all costs), freshly counted."""
+        over = float(self.excess(self.label).max())
         weight = self.grids[kernel.WEIGHT]
-        most = np.maximum(self.goal.ceiling, self.goal.ceiling * self.grids[kernel.USUAL])
-        over = float(np.maximum(weight - most, 0.0).sum())
         beyond = np.maximum(weight - self.grids[kernel.HIGH], 0.0)
         under = np.maximum(self.grids[kernel.LOW] - weight, 0.0)
         cut, parts = street_cuts(self.street, self.label)
@@ -263,7 +289,7 @@ class _Table:
         corners = len(np.unique(meeting.seg_ports * count + self.label[seg]))
         away = (self.home >= 0) & (self.home != self.label)
         return (
-            round(over, 9),
+            round(over, 6),
             price.over * float((beyond + 10 * beyond**2).sum())
             + price.under * float((under + 10 * under**2).sum())
             + price.uneven * float(((weight - self.grids[kernel.USUAL]) ** 2).sum())

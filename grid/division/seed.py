@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pymetis
 
-from grid.division.network import Bool, Float64, Int64, neighbours, pieces
+from grid.division.network import Bool, Float64, Int64, neighbours, pieces, totals
 from grid.division.units import Units
 
 # What an edge between two segments of one street weighs for METIS against 1 for any other: a hint, refined later.
@@ -152,6 +152,37 @@ def split_up(
             heapq.heappush(heap, (-_mass(weight, rows[off]), fresh))
             fresh += 1
     return label
+
+
+def relocate(
+    label: Int64, units: Units, weight: Float64, excess: Float64, turn: int
+) -> Int64 | None:
+    """Split the grid with most excess and merge two light neighbours of its unit, so that the number stays the same.
+
+    label Int64[n] dense · excess Float64[k] weight beyond the ceiling by grid · turn 0, 1, … picks the lightest pair,
+    the next lightest, … None when nothing can be split or merged. Border moves alone cannot carry a seat across town.
+    """
+    start, other = neighbours(units.meeting)
+    count = len(excess)
+    segments = np.bincount(label, minlength=count)
+    heavy = int(np.argmax(np.where(segments > 1, excess, -np.inf)))
+    if excess[heavy] <= 0 or segments[heavy] < 2:
+        return None
+    unit_of = np.zeros(count, dtype=np.int64)
+    unit_of[label] = units.unit
+    one, two = np.repeat(label, np.diff(start)), label[other]
+    apart = (one < two) & (one != heavy) & (two != heavy) & (unit_of[one] == unit_of[heavy])
+    code = np.unique(one[apart] * count + two[apart])
+    if turn >= len(code):
+        return None
+    grid_weight = totals(label, weight, count)
+    together = grid_weight[code // count] + grid_weight[code % count]
+    gone, stays = divmod(int(code[np.argsort(together, kind="stable")[turn]]), count)
+    rows = np.flatnonzero(label == heavy)
+    moved = label.copy()
+    moved[label == gone] = stays
+    moved[rows[_tree_cut(rows, start, other, weight, weight[rows].sum() / 2)]] = gone
+    return moved
 
 
 def dense(label: Int64) -> Int64:

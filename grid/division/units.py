@@ -7,7 +7,8 @@ The rule for networks in several components (stated in full here, used by `divid
    (the lower segment ids where two lines are equally short). The two are then one, and the rule is applied again.
 3. So long as there are more components than grids, the lightest that can be linked is linked.
 4. What remains are units. A larger component is never linked for the sake of balance: no grid jumps a river there.
-5. Grids are given to units one by one, to the unit whose grids are heaviest at that moment (lowest possible maximum).
+5. Grids are given to units by the method of equal proportions (Huntington-Hill: the next grid goes where
+   weight / sqrt(k (k + 1)) is greatest), or, where only that can meet the ceiling, to the unit whose grids are heaviest.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from grid.division.network import (
 )
 
 SMALLEST_UNIT = 0.9
+# Grids of a unit cannot all weigh exactly its mean; this share of the ceiling is taken as within reach.
+_REACHABLE = 0.995
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,9 @@ class Units:
         return totals(self.unit, weight, len(self.grids))
 
 
-def form_units(network: SegmentNetwork, grids: int, in_force: Int64 | None = None) -> Units:
+def form_units(
+    network: SegmentNetwork, grids: int, in_force: Int64 | None = None, ceiling: float = 1.03
+) -> Units:
     """Components, the links between them and the number of grids for each unit.
 
     `in_force` Int64[n] (-1 = none): components that share a grid now are linked first, and each unit keeps its
@@ -79,6 +84,7 @@ def form_units(network: SegmentNetwork, grids: int, in_force: Int64 | None = Non
         totals(unit, network.weight, int(unit.max()) + 1),
         np.bincount(unit).astype(np.int64),
         grids,
+        ceiling,
         None if in_force is None else _grids_now(unit, in_force, network.length_m),
     )
     return Units(unit, allotted, links, meetings(network, links))
@@ -207,9 +213,17 @@ def _grids_now(unit: Int64, in_force: Int64, length_m: Float64) -> Int64:
     return np.bincount(np.argmax(shares, axis=1), minlength=units).astype(np.int64)
 
 
-def _allot(weight: Float64, segments: Int64, grids: int, now: Int64 | None) -> Int64:
-    """Grids for each unit, at least one and at most its segments, with the lowest possible heaviest grid."""
-    best = _give(weight, segments, np.ones(len(weight), dtype=np.int64), grids)
+def _allot(
+    weight: Float64, segments: Int64, grids: int, ceiling: float, now: Int64 | None
+) -> Int64:
+    """Grids for each unit, at least one and at most its segments."""
+    mean = float(weight.sum()) / grids
+    single = np.ones(len(weight), dtype=np.int64)
+    best = _give(weight, segments, single, grids, fair=True)
+    if (weight / best).max() > _REACHABLE * ceiling * mean:
+        lowest = _give(weight, segments, single, grids, fair=False)
+        if (weight / lowest).max() <= _REACHABLE * ceiling * mean:
+            best = lowest
     if now is None:
         return best
     kept = np.clip(now, 1, segments)
@@ -217,19 +231,25 @@ def _allot(weight: Float64, segments: Int64, grids: int, now: Int64 | None) -> I
         # Take where the grids that remain are lightest.
         after = np.where(kept > 1, weight / np.maximum(kept - 1, 1), np.inf)
         kept[np.argmin(after)] -= 1
-    kept = _give(weight, segments, kept, grids)
-    # Many units change hands wholesale when the numbers are re-dealt; do so only where it really helps.
+    kept = _give(weight, segments, kept, grids, fair=True)
+    # When the numbers are dealt anew whole grids change hands; do so only where it really helps.
     helps = (weight / kept).max() > 1.1 * (weight / best).max()
     return best if helps else kept
 
 
-def _give(weight: Float64, segments: Int64, start: Int64, grids: int) -> Int64:
+def _give(weight: Float64, segments: Int64, start: Int64, grids: int, fair: bool) -> Int64:
+    """Grids one by one, to the unit that deserves it most: by equal proportions (fair), or to lower the maximum."""
     given = start.copy()
-    heap = [(-weight[u] / given[u], u) for u in range(len(weight)) if given[u] < segments[u]]
+
+    def claim(u: int) -> float:
+        have = int(given[u])
+        return -float(weight[u]) / (np.sqrt(have * (have + 1.0)) if fair else have)
+
+    heap = [(claim(u), u) for u in range(len(weight)) if given[u] < segments[u]]
     heapq.heapify(heap)
     for _ in range(grids - int(given.sum())):
         _, u = heapq.heappop(heap)
         given[u] += 1
         if given[u] < segments[u]:
-            heapq.heappush(heap, (-weight[u] / given[u], u))
+            heapq.heappush(heap, (claim(u), u))
     return given

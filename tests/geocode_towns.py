@@ -14,22 +14,9 @@ import pandas as pd
 from grid.core.crs import plane_for, to_plane
 from grid.geocode import GazetteerData
 
-STREET_CLASSES = frozenset(
-    [
-        "motorway",
-        "trunk",
-        "primary",
-        "secondary",
-        "tertiary",
-        "unclassified",
-        "residential",
-        "living_street",
-        "service",
-        "pedestrian",
-        "road",
-    ]
-    + ["motorway_link", "trunk_link", "primary_link", "secondary_link", "tertiary_link"]
-)
+_MAIN = ["motorway", "trunk", "primary", "secondary", "tertiary"]
+_SMALL = ["unclassified", "residential", "living_street", "service", "pedestrian", "road"]
+STREET_CLASSES = frozenset([*_MAIN, *(f"{name}_link" for name in _MAIN), *_SMALL])
 
 
 @dataclass

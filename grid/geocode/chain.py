@@ -25,6 +25,8 @@ from grid.geocode.text import read
 
 Finder = Callable[[Parsed, Gazetteer], Iterator[Finding]]
 MOST_CANDIDATES = 8
+_HINT = 0.25
+"""How sure the crossing with a street that stands nearby is of an address."""
 SAME_PLACE_M = 60.0
 """Findings nearer to each other than this are one place and no rivals."""
 
@@ -41,7 +43,7 @@ _EXACT: tuple[tuple[str, Finder], ...] = (
 def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answer:
     """Where a text lies, in plane metres; `near` (x_m, y_m) prefers the nearer of places of the same name.
 
-    Reasons: street.unknown, street.doubtful, place.unknown, place.not_on_street, number.not_found,
+    Reasons: street.unknown, place.unknown, place.not_on_street, km_post.unknown, number.not_found,
     number.interpolated, number.lane_only, crossing.nearest_approach, crossing.streets_do_not_meet,
     offset.straight, offset.no_direction, span.ends_not_found, several_places, corrected, no_place.
     """
@@ -60,8 +62,10 @@ def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answe
         reasons.append("street.unknown")
     if parsed.cross is not None and not parsed.cross.ids:
         reasons.append("street.unknown")
+    if not findings or (parsed.house is not None and _best(findings) < _HINT):
+        findings = _hinted(parsed, gazetteer) or findings
     if not findings:
-        findings = _fallback(parsed, gazetteer, reasons)
+        findings = _fallback(parsed, gazetteer)
     return _answer(parsed, gazetteer, _ranked(findings, parsed, gazetteer, near), reasons)
 
 
@@ -82,21 +86,21 @@ def _missing(name: str, parsed: Parsed) -> str:
     return ""
 
 
-def _fallback(parsed: Parsed, gazetteer: Gazetteer, reasons: list[str]) -> list[Finding]:
-    """What is left when the exact place was not found: a hint, the street, the other street, the community."""
+def _hinted(parsed: Parsed, gazetteer: Gazetteer) -> list[Finding]:
+    """The crossing with a street named beside the address (近华山路), where the number itself is not known."""
     for hint in parsed.hints:
-        if parsed.street is not None:
-            probe = Parsed(street=parsed.street, cross=hint)
-            found = [
-                f
-                for f in find_crossing(probe, gazetteer)
-                if "crossing.streets_do_not_meet" not in f.reasons
-            ]
-            if found:
-                return [
-                    replace(f, sureness=f.sureness * 0.25, spread_m=max(150.0, f.spread_m))
-                    for f in found
-                ]
+        found = [
+            replace(f, sureness=f.sureness * _HINT, spread_m=max(150.0, f.spread_m))
+            for f in find_crossing(Parsed(street=parsed.street, cross=hint), gazetteer)
+            if "crossing.streets_do_not_meet" not in f.reasons
+        ]
+        if found:
+            return found
+    return []
+
+
+def _fallback(parsed: Parsed, gazetteer: Gazetteer) -> list[Finding]:
+    """What is left when the exact place was not found: the street, the other street, the community."""
     found = list(find_street(parsed, gazetteer))
     missed = (
         parsed.house is not None

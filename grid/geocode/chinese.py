@@ -194,7 +194,9 @@ def _find_numbers(text: _Text) -> None:
                 continue
             if not text.streets:
                 continue
-        if w.NOT_A_NUMBER_AFTER.match(after) and not after.startswith(("路口", "人行")):
+        said_so = behind_street and written.endswith(("号", "弄"))
+        other = w.NOT_A_HOUSE_AFTER if said_so else w.NOT_A_NUMBER_AFTER
+        if other.match(after) and not after.startswith(("路口", "人行")):
             # 12号线, 5号楼; but 106弄3号楼 keeps its lane
             shorter = re.match(r".*?(?:弄|号)(?=.+)", written)
             if shorter is None or after.startswith(("米", "公里")):

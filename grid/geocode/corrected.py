@@ -20,6 +20,12 @@ _BOUNDARY = re.compile(
     r".*(?:在|到|近|与|和|从|至|往|向|区|县|镇|乡|社区|街道|是|叫|经|沿|处理|反映|[（(])(?=[\u4e00-\u9fff]{2})"
 )
 _WITH_LANE = re.compile(r"[\u4e00-\u9fff]{2,7}\d+[巷弄]")
+_SECOND_OF_TWO = re.compile(
+    r"[\ue000-\ue3ff][与和、]([\u4e00-\u9fff]{2,6}?)(?=交叉|交汇|路口|十字|丁字)"
+)
+_FIRST_OF_TWO = re.compile(
+    r"([\u4e00-\u9fff]{2,6})[与和、][\ue000-\ue3ff]+(?=交叉|交汇|路口|十字|丁字)"
+)
 _SECTION = re.compile(r"[一二三四五六七八九十\d]+段")
 _BEFORE_A_NAME = frozenset("与和到至从自由在近区县市镇乡村里路街、往向于沿经过映理的是")
 MOST_RIVALS = 8
@@ -101,6 +107,8 @@ def corrected_streets(text: Text, gazetteer: Gazetteer) -> None:
             text.streets[n] = taken
     if not text.streets and not text.inside:
         _anywhere(text, gazetteer)
+    elif len(text.streets) == 1:
+        _other_of_two(text, gazetteer)
 
 
 def _longer_name(
@@ -122,6 +130,21 @@ def _longer_name(
     known = text.streets[n]
     text.mark(low, end, marker)
     text.streets[n] = replace(taken, rivals=(*taken.rivals, replace(known, likeness=0.6)))
+
+
+def _other_of_two(text: Text, gazetteer: Gazetteer) -> None:
+    """A crossing of which only one street was recognised: the other word may have lost its 路."""
+    for pattern in (_SECOND_OF_TWO, _FIRST_OF_TWO):
+        m = pattern.search(text.marked)
+        if m is None:
+            continue
+        start, end = m.span(1)
+        spans = [(low, end) for low in range(start, end - 1)]
+        found = _best(text, gazetteer, spans, start)
+        if found is not None:
+            (low, high), taken = found
+            text.add_street(low, high, taken)
+            return
 
 
 def _anywhere(text: Text, gazetteer: Gazetteer) -> None:

@@ -10,6 +10,7 @@ from grid.geocode.lines import Point, StreetLines, aside, at, length
 from grid.geocode.numbers import HouseNumber
 
 _PART = 10000
+_FURTHEST = 400
 FRONT_M = 20.0
 """From the middle of a street to the middle of the lots beside it."""
 
@@ -64,14 +65,13 @@ def by_plate(plates: DoorPlates, street: int, house: HouseNumber) -> Located | N
     y = sum(plates.y_m[i] for i in found) / len(found)
     apart = max(math.hypot(plates.x_m[i] - x, plates.y_m[i] - y) for i in found)
     first = found[0]
-    if apart > 60.0:  # the same number twice, far apart: neither is sure
+    if (
+        apart > 60.0
+    ):  # the same number in several places far apart: the one nearest to all others, and unsure
+        first = min(found, key=lambda i: sum(_apart(plates, i, j) for j in found))
+        point = (plates.x_m[first], plates.y_m[first])
         return Located(
-            (plates.x_m[first], plates.y_m[first]),
-            "door_plate",
-            0.3,
-            apart * 2,
-            plates.segment[first],
-            plates.side[first],
+            point, "door_plate", 0.3, apart * 2, plates.segment[first], plates.side[first]
         )
     return Located(
         (x, y),
@@ -123,11 +123,42 @@ def between_plates(plates: DoorPlates, street: int, house: HouseNumber) -> Locat
     missing = abs(house.main - plates.keys[alone] // _PART)
     if missing == 0:
         return _beside(plates, alone, 0.92, 25.0, 0.0)
-    if missing <= 30:  # beyond the last known plate: about 4 m of frontage for each number
-        return _beside(
-            plates, alone, 0.9 if missing <= 4 else 0.4, 20.0 + 4.0 * missing, 8.0 * missing
+    if missing <= 4:
+        return _beside(plates, alone, 0.9, 20.0 + 4.0 * missing, 8.0 * missing)
+    return _beyond(plates, alone, group, house) if missing <= _FURTHEST else None
+
+
+def _beyond(plates: DoorPlates, last: int, group: tuple[int, int], house: HouseNumber) -> Located:
+    """Past the last known plate: onward in the direction in which the numbers ran, at the frontage they had."""
+    here = plates.keys[last] // _PART
+    missing = house.main - here
+    point = (plates.x_m[last], plates.y_m[last])
+    spread = 20.0 + 4.0 * abs(missing)
+    step = 1 if missing < 0 else -1
+    other = last
+    while group[0] <= other + step < group[1] and abs(plates.keys[other] // _PART - here) < max(
+        10, abs(missing)
+    ):
+        other += step
+    run = here - plates.keys[other] // _PART
+    if run:
+        share = missing / run
+        far = _apart(plates, last, other) * abs(share)
+        held = (
+            min(1.0, 6.0 * abs(missing) / far) if far else 0.0
+        )  # no more than 6 m for each number
+        point = (
+            point[0] + (point[0] - plates.x_m[other]) * share * held,
+            point[1] + (point[1] - plates.y_m[other]) * share * held,
         )
-    return None
+    sure = 0.4 if abs(missing) <= 30 else 0.2 if abs(missing) <= 100 else 0.1
+    return Located(
+        point, "interpolated", sure, spread, plates.segment[last], plates.side[last], 2 * spread
+    )
+
+
+def _apart(plates: DoorPlates, i: int, j: int) -> float:
+    return math.hypot(plates.x_m[i] - plates.x_m[j], plates.y_m[i] - plates.y_m[j])
 
 
 def _scale(key: int) -> float:

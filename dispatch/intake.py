@@ -155,7 +155,7 @@ def go_on(
     routed: Routed,
     now: datetime,
 ) -> Opened:
-    """Lets the system make the moves it may make by itself from a reported incident."""
+    """Lets the system make the moves it may make by itself from a reported or accepted incident."""
     condition = catalogue.leading_condition(category.code, now) if category else None
     rules, limits = (
         desk.rules(catalogue),

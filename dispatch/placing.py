@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from dispatch.models import Incident
 from dispatch.reasons import Reason, reason
 from grid.book import Ground
 from grid.core.crs import from_plane, to_plane
@@ -25,7 +26,7 @@ from grid.core.settings import TownSettings
 from grid.geocode.chain import geocode
 from grid.geocode.doubt import disagrees
 from grid.geocode.model import Answer, Candidate
-from grid.locate import Located, locate
+from grid.locate import GridRef, Located, locate
 
 # Confidence of a bare point: phones are right within a street's width nine times in ten; a point
 # that its own words confirm is as sure as anything gets.
@@ -76,12 +77,9 @@ def find_place(
     """
     epsg = ground.town.plane_epsg
     if point is not None:
-        lon, lat = (float(v) for v in to_wgs84(point.lon, point.lat, point.datum))
-        x, y = (float(v) for v in to_plane(lon, lat, epsg))
-        if not all(map(_finite, (lon, lat, x, y))):
-            raise BadInput("point.not_finite", field="location", lon=point.lon, lat=point.lat)
-        answer = read_texts(texts, ground, near=(x, y))
-        return _from_point(session, ground, settings, at, point, (lon, lat, x, y), answer)
+        place = _in_plane(point, epsg)
+        answer = read_texts(texts, ground, near=place[2:] if place else None)
+        return _from_point(session, ground, settings, at, point, place, answer)
     answer = read_texts(texts, ground, near=None)
     return _from_answer(session, ground, settings, at, answer)
 
@@ -112,18 +110,61 @@ def find_words(
     ]
 
 
+def stored_placement(session: Session, incident: Incident) -> Placement:
+    """Where a recorded incident lies, as it was written down; for naming its person again."""
+    row = session.execute(
+        text(
+            "select s.street_id, t.name as street, g.id, g.code, g.name from segment s"
+            " left join street t on t.id = s.street_id left join grid g on g.id = :grid"
+            " where s.id = :segment"
+        ),
+        {"grid": incident.grid_id, "segment": incident.segment_id},
+    ).one_or_none()
+    if row is None or incident.segment_id is None:
+        return Placement(waits=True)
+    grid = None if row.id is None else GridRef(row.id, row.code, row.name)
+    located = Located(
+        segment_id=incident.segment_id,
+        street_id=row.street_id,
+        street=row.street,
+        side=incident.side or "",
+        distance_m=incident.distance_m or 0.0,
+        along_m=0.0,
+        grid=grid,
+        neighbour=None,
+        neighbour_distance_m=None,
+        held_then=True,
+    )
+    return Placement(waits=False, located=located)
+
+
+def _in_plane(point: GivenPoint, epsg: int) -> tuple[float, float, float, float] | None:
+    """lon, lat, x_m, y_m of a point; None for numbers that are no place on earth in that datum."""
+    if not (_finite(point.lon) and _finite(point.lat)):
+        raise BadInput("point.not_finite", field="location", lon=point.lon, lat=point.lat)
+    try:
+        lon, lat = (float(v) for v in to_wgs84(point.lon, point.lat, point.datum))
+    except BadInput as error:
+        if error.code == "datum.unknown":
+            raise
+        return None
+    x, y = (float(v) for v in to_plane(lon, lat, epsg))
+    on_earth = abs(lon) <= 180 and abs(lat) <= 90
+    return (lon, lat, x, y) if on_earth and _finite(x) and _finite(y) else None
+
+
 def _from_point(
     session: Session,
     ground: Ground,
     settings: TownSettings,
     at: datetime,
     given: GivenPoint,
-    place: tuple[float, float, float, float],
+    place: tuple[float, float, float, float] | None,
     answer: Answer | None,
 ) -> Placement:
-    lon, lat, x, y = place
     epsg = ground.town.plane_epsg
-    located = locate(session, x, y, at, neighbour_m=settings.neighbour_m)
+    lon, lat, x, y = place or (0.0, 0.0, 0.0, 0.0)
+    located = place and locate(session, x, y, at, neighbour_m=settings.neighbour_m)
     spoken = answer if answer is not None and answer.x_m is not None else None
     base = Placement(
         waits=False,
@@ -273,7 +314,7 @@ def street_share(session: Session, street_id: int, grid_id: int) -> float:
     row = session.execute(
         text(
             "select coalesce(sum(s.length_m) filter (where h.grid_id = :grid), 0), sum(s.length_m)"
-            " from segment s join grid_segment h on h.segment_id = s.id and upper_inf(h.valid)"
+            " from segment s join grid_segment h on h.segment_id = s.id and h.valid @> statement_timestamp()"
             " where s.street_id = :street and s.gone_at is null"
         ),
         {"street": street_id, "grid": grid_id},

@@ -77,14 +77,21 @@ def quick_path(facts: Facts, rules: Rules, assignee_known: bool) -> tuple[str, .
     """Moves the system makes at once for a report of a trusted channel, so that it reaches a phone within seconds.
 
     Ends before the first step that must wait: without a place nothing (queue place_needed), without a filing
-    condition at accepted, without a person at filed. A report of a `verify_first` channel waits unless verified.
+    condition at accepted, without a person at filed. A report of a `verify_first` channel waits unless verified;
+    once a person has accepted it, it goes on like any other.
     """
     waits = facts.channel in rules.verify_first and not facts.verified
-    if facts.state is not State.REPORTED or waits or not facts.has_place:
+    if not facts.has_place or (waits and facts.state is State.REPORTED):
         return ()
+    if facts.state not in (State.REPORTED, State.ACCEPTED):
+        return ()
+    begin = 0 if facts.state is State.REPORTED else 1
     if facts.filing_condition is None:
-        return ("accept",)
-    return ("accept", "file", "dispatch", "assign") if assignee_known else ("accept", "file")
+        return _QUICK[begin:1]
+    return _QUICK[begin:] if assignee_known else _QUICK[begin:2]
+
+
+_QUICK = ("accept", "file", "dispatch", "assign")
 
 
 def follow_ups(facts: Facts, rules: Rules) -> tuple[str, ...]:

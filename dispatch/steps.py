@@ -23,9 +23,10 @@ from dispatch.incidents import Line
 from dispatch.intake import Desk, answer_for, go_on, place_values, standing_values
 from dispatch.models import Incident, Task
 from dispatch.moves import ENDED, MOVES, TASK_MOVES, State, TaskState
-from dispatch.placing import GivenPoint, find_place
+from dispatch.placing import GivenPoint, find_place, stored_placement
 from dispatch.progress import follow_ups, move_after_tasks
 from dispatch.reasons import reason
+from dispatch.routing import Routed
 from dispatch.standing import advance, from_json, stage_limits
 from grid.core.errors import BadInput, Conflict, NotFound
 
@@ -126,14 +127,7 @@ def fix_place(
         "reason": [r.plain() for r in (*placed.reasons, *routed.reasons)],
         "ground_version": ground.town.ground_version,
     }
-    if work.standing.facts.state is State.REPORTED:
-        opened = go_on(desk, catalogue, work.standing, category, routed, now)
-        work.standing = opened.standing
-        work.lines += [("system", line) for line in opened.lines]
-        work.values["condition_id"] = opened.condition.id if opened.condition else None
-        work.values["reason"] += [r.plain() for r in opened.reasons]
-        if opened.standing.facts.state is State.IN_DISPOSAL and routed.answering and routed.post:
-            work.offer(routed.answering.person.id, routed.post, lead=True)
+    work.go_on(category, routed)
     work.finish()
 
 
@@ -171,7 +165,8 @@ class _Work:
         actor: Actor,
         now: datetime,
     ) -> None:
-        self.session, self.catalogue, self.incident = session, catalogue, incident
+        self.session, self.desk, self.catalogue = session, desk, catalogue
+        self.incident = incident
         self.actor, self.now = actor, now
         self.rules = desk.rules(catalogue)
         self.standing = from_json(incident.facts, incident.clocks)
@@ -222,6 +217,8 @@ class _Work:
             self._mark(tasks, TaskState.DONE)
         elif asked.move in ("check_failed", "reject_result", "resume"):
             self._offer_again()
+        elif asked.move in ("accept", "verify_confirmed"):
+            self._let_in()
         self._follow()
 
     def task_move(self, asked: Asked) -> None:
@@ -255,6 +252,31 @@ class _Work:
             self.standing = replace(self.standing, facts=facts)
             self.move(after, actor, given)
         self._follow()
+
+    def go_on(self, category: CategoryFacts | None, routed: Routed) -> None:
+        """What the system does by itself with a report that now has what it waited for."""
+        opened = go_on(self.desk, self.catalogue, self.standing, category, routed, self.now)
+        if not opened.lines:
+            return
+        self.standing = opened.standing
+        self.lines += [("system", line) for line in opened.lines]
+        self.values["condition_id"] = opened.condition.id if opened.condition else None
+        known = self.values.get("reason", self.incident.reason)
+        self.values["reason"] = [*known, *(r.plain() for r in opened.reasons)]
+        if opened.standing.facts.state is State.IN_DISPOSAL and routed.answering and routed.post:
+            self.offer(routed.answering.person.id, routed.post, lead=True)
+
+    def _let_in(self) -> None:
+        """A report that a person has let in goes to whoever answers for it at this moment."""
+        category = self.category()
+        placement = stored_placement(self.session, self.incident)
+        routed = answer_for(self.session, placement, category, self.now)
+        decided_anew = ("person.", "limit.")
+        self.values["reason"] = [
+            *(r for r in self.incident.reason if not r["code"].startswith(decided_anew)),
+            *(r.plain() for r in routed.reasons if r.code.startswith(decided_anew)),
+        ]
+        self.go_on(category, routed)
 
     def offer(self, staff_id: int, post: str, *, lead: bool) -> None:
         """Puts the work on a person's list and leaves the notice."""

@@ -9,7 +9,7 @@ import pandas as pd
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from grid.models import HOLDINGS
+from grid.models import HOLDINGS, POSTS
 
 # The order in which somebody stands in for a post (stated in DECISIONS.md): never nobody.
 STAND_INS = ("holder", "substitute", "unit_head", "leader")
@@ -43,24 +43,32 @@ class Crew:
         return self.posts.get(post)
 
 
+# Whoever stands in must be there at that moment too: neither gone nor away.
+_HELD = text("""
+with moment as (select cast(:at as timestamptz) as at),
+present as (
+    select s.id, s.name, s.unit_id, s.heads_unit, s.left_at from staff s, moment m
+    where (s.left_at is null or s.left_at > m.at)
+      and not exists (select 1 from absence a where a.staff_id = s.id and a.valid @> m.at)
+)
+select p.post, p.segment_id is not null as own, s.id, s.name,
+    s.left_at is not null and s.left_at <= m.at as gone, a.id is not null as away,
+    sub.id as sub_id, sub.name as sub_name, head.id as head_id, head.name as head_name
+from moment m
+join post_holding p on p.valid @> m.at and (p.grid_id = :grid or p.segment_id = :segment)
+join staff s on s.id = p.staff_id
+left join absence a on a.staff_id = s.id and a.valid @> m.at
+left join present sub on sub.id = a.substitute_id
+left join lateral (
+    select id, name from present where heads_unit and unit_id = s.unit_id and id <> s.id
+    order by left_at nulls last limit 1
+) head on true
+""")
+
+
 def crew_at(session: Session, grid_id: int, segment_id: int | None, at: datetime) -> Crew:
     """The crew of a grid at a moment; a holding of the segment itself goes before the grid's."""
-    rows = session.execute(
-        text(
-            "select p.post, p.segment_id is not null as own, s.id, s.name,"
-            " s.left_at is not null and s.left_at <= cast(:at as timestamptz) as gone,"
-            " a.id is not null as away, sub.id as sub_id, sub.name as sub_name,"
-            " head.id as head_id, head.name as head_name"
-            " from post_holding p join staff s on s.id = p.staff_id"
-            " left join absence a on a.staff_id = s.id and a.valid @> cast(:at as timestamptz)"
-            " left join staff sub on sub.id = a.substitute_id and sub.left_at is null"
-            " left join staff head on head.unit_id = s.unit_id and head.heads_unit"
-            " and head.left_at is null and head.id <> s.id"
-            " where (p.grid_id = :grid or p.segment_id = :segment)"
-            " and p.valid @> cast(:at as timestamptz)"
-        ),
-        {"grid": grid_id, "segment": segment_id, "at": at},
-    ).all()
+    rows = session.execute(_HELD, {"grid": grid_id, "segment": segment_id, "at": at}).all()
     held: dict[str, object] = {}
     for row in sorted(rows, key=lambda r: bool(r.own)):
         held[row.post] = row
@@ -104,3 +112,22 @@ def crews_frame(session: Session, at: datetime) -> pd.DataFrame:
         {"at": at},
     )
     return pd.DataFrame(rows.all(), columns=list(rows.keys()))
+
+
+def missing_posts(session: Session, at: datetime) -> dict[str, list[str]]:
+    """Posts that nobody holds at a moment, by grid code; grids with all four are left out."""
+    rows = session.execute(
+        text(
+            "select g.code, post.name from grid g"
+            " cross join unnest(cast(:posts as text[])) with ordinality as post (name, place)"
+            " where g.valid @> cast(:at as timestamptz) and not exists ("
+            " select 1 from post_holding p join staff s on s.id = p.staff_id"
+            " where p.grid_id = g.id and p.post = post.name and p.valid @> cast(:at as timestamptz)"
+            " and (s.left_at is null or s.left_at > :at)) order by g.code, post.place"
+        ),
+        {"posts": list(POSTS), "at": at},
+    )
+    found: dict[str, list[str]] = {}
+    for code, post in rows:
+        found.setdefault(code, []).append(post)
+    return found

@@ -47,6 +47,8 @@ SERVER_OPTIONS = {
     "logging_collector": "off",
 }
 START_SECONDS = 30
+# A killed server that lives again first replays its log (at most max_wal_size); that is no failure.
+RECOVERY_SECONDS = 600
 # A unix socket path holds 107 bytes at most, the file's own name included.
 LONGEST_SOCKET_FOLDER = 90
 
@@ -210,9 +212,12 @@ class Cluster:
         command = [str(binaries / "postgres"), "-D", str(self.data), *options]
         log = self.log.open("ab")
         os.chown(self.log, account.uid, account.gid)
-        deadline = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         process: subprocess.Popen[bytes] | None = None
-        while time.monotonic() < deadline:
+        while True:
+            alive = process is not None and process.poll() is None
+            if time.monotonic() - began > (RECOVERY_SECONDS if alive else START_SECONDS):
+                break
             if process is None or process.poll() is not None:
                 # A killed postmaster may stay a zombie for seconds and hold its lock file: try again.
                 process = subprocess.Popen(  # noqa: S603 (our own command, no shell)

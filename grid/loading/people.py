@@ -25,6 +25,7 @@ STAFF_POSTS = (
     "dispatcher",
     "evaluator",
     "analyst",
+    "unit_head",
 )
 
 

@@ -56,9 +56,11 @@ def load_door_plates(
         text(
             "insert into door_plate (source_key, street_id, street_name, house_number, community,"
             " segment_id, side, point)"
-            " select distinct on (a.source_key) a.source_key, t.id, a.street_name, a.house_number,"
-            " a.community, a.segment_id, a.side, a.point"
+            # A plate may write its street otherwise ("SECOND ST", an English name): its segment tells.
+            " select distinct on (a.source_key) a.source_key, coalesce(s.street_id, t.id),"
+            " a.street_name, a.house_number, a.community, a.segment_id, a.side, a.point"
             " from arriving_plate a left join street t on t.name = a.street_name"
+            " left join segment s on s.id = a.segment_id"
             " order by a.source_key"
             " on conflict (source_key) do update set street_id = excluded.street_id,"
             " segment_id = excluded.segment_id, side = excluded.side,"

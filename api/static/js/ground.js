@@ -50,6 +50,7 @@ export class Ground {
       if (!feature.geometry) continue;
       const line = L.geoJSON(feature, { style: () => this.style(grid) });
       line.on("click", (event) => {
+        if (this.map.getContainer().classList.contains("aiming")) return; // the click is for the pin
         L.DomEvent.stopPropagation(event);
         this.open(grid.code, event.latlng);
       });

@@ -14,6 +14,8 @@ export class Filters {
     for (const name of NAMES) if (address.has(name)) this.values[name] = address.get(name);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("change", () => this.read());
+    // The order stands outside the form's box: its events do not pass through the form.
+    form.elements.sort.addEventListener("change", () => this.read());
     let timer = 0;
     form.addEventListener("input", (event) => {
       if (event.target.name !== "q") return;

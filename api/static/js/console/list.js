@@ -4,6 +4,8 @@ import { named, t, word } from "../messages.js";
 import { ENDED, lampOf, mark } from "../marks.js";
 import { left, moment } from "../times.js";
 
+const GIVEN_UP = new Set(["withdrawn", "returned", "lapsed"]);
+
 export class List {
   constructor({ onChoose, onMore, onRetry, onClear }) {
     this.box = $("#incidents");
@@ -57,7 +59,7 @@ export class List {
 
   row(incident) {
     const lamp = lampOf(incident);
-    const people = [...new Set((incident.tasks || []).map((task) => task.assignee?.name).filter(Boolean))].join("、");
+    const people = [...new Set((incident.tasks || []).filter((task) => !GIVEN_UP.has(task.status)).map((task) => task.assignee?.name).filter(Boolean))].join("、");
     const time = ENDED.has(incident.status) ? "" : left(incident.due_at);
     const row = h("li", {
       class: `line ${this.fresh.has(incident.number) ? "fresh" : ""}`, role: "option", id: `row-${incident.number}`,

@@ -1,0 +1,195 @@
+"""The running site for acceptance tests: a real server on a free port, and a real browser that watches itself."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from sqlalchemy import text
+
+from api.app import make_app
+from api.cli.demonstration import SAMPLE_PASSWORD
+from api.services import Services
+from dispatch.intake import Report, take_in
+from dispatch.placing import GivenPoint
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+DESKTOP, PHONE = (1440, 900), (390, 844)
+LOCALES = {"zh": "zh-CN", "en": "en-GB"}
+# The browser says so itself when a test takes the network away, or asks for what is refused on purpose.
+EXPECTED_NOISE = ("ERR_INTERNET_DISCONNECTED", "the server responded with a status of")
+
+
+@contextmanager
+def serving(services: Services) -> Iterator[str]:
+    """The application on a free port of this machine; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(
+        make_app(services),
+        host="127.0.0.1",
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not server.started:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server did not start")
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(timeout=15)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium of this machine."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """One person's browser window: the page, and everything it asked for or complained about."""
+
+    base: str
+    context: BrowserContext
+    page: Page
+    foreign: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def sign_in(self, username: str, password: str = SAMPLE_PASSWORD) -> None:
+        """Signs in by the form."""
+        self.page.goto(f"{self.base}/login")
+        self.page.fill("#username", username)
+        self.page.fill("#password", password)
+        self.page.click("form.card button")
+        self.page.wait_for_url(lambda url: "/login" not in url)
+
+    def assert_clean(self) -> None:
+        """Nothing was asked of another host, and no script or policy complained."""
+        assert self.foreign == []
+        noise = [c for c in self.complaints if not any(word in c for word in EXPECTED_NOISE)]
+        assert noise == []
+
+    def assert_fits(self) -> None:
+        """Nothing sticks out sideways."""
+        wide = self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, f"{self.page.url} is {wide} px too wide"
+
+
+@contextmanager
+def visit(
+    browser: Browser,
+    base: str,
+    language: str = "zh",
+    size: tuple[int, int] = DESKTOP,
+    **options: Any,
+) -> Iterator[Visit]:
+    """A fresh window in a language and size; closed afterwards."""
+    width, height = size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        locale=LOCALES[language],
+        timezone_id="Asia/Shanghai",
+        **options,
+    )
+    page = context.new_page()
+    seen = Visit(base, context, page)
+
+    def watch(request: Request) -> None:
+        if not request.url.startswith((base, "data:", "blob:")):
+            seen.foreign.append(request.url)
+
+    context.on("request", watch)
+    page.on(
+        "console",
+        lambda said: (
+            seen.complaints.append(said.text) if said.type in ("error", "warning") else None
+        ),
+    )
+    page.on("pageerror", lambda error: seen.complaints.append(f"uncaught: {error}"))
+    yield seen
+    context.close()
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place on a named street of one grid."""
+
+    street: str
+    lon: float
+    lat: float
+    grid: str
+
+
+def spot_of(services: Services, username: str = "cleaner") -> Spot:
+    """The middle of a named segment in the first grid that the account's person serves."""
+    with services.sessions() as session:
+        row = session.execute(
+            text(
+                "select t.name, g.code, st_x(st_lineinterpolatepoint(s.line, 0.5)) as lon,"
+                " st_y(st_lineinterpolatepoint(s.line, 0.5)) as lat from account a"
+                " join post_holding p on p.staff_id = a.staff_id and upper_inf(p.valid)"
+                " join grid g on g.id = p.grid_id join grid_segment h on h.grid_id = g.id"
+                " and upper_inf(h.valid) join segment s on s.id = h.segment_id"
+                " join street t on t.id = s.street_id where a.username = :name"
+                " and (select count(distinct grid_id) from grid_segment k"
+                "  where k.segment_id = s.id and upper_inf(k.valid)) = 1"
+                " order by g.code, s.length_m desc limit 1"
+            ),
+            {"name": username},
+        ).one()
+    return Spot(row.name, row.lon, row.lat, row.code)
+
+
+def category_of(services: Services, post: str) -> str:
+    """A category of conduct or conditions that belongs to a post."""
+    with services.sessions() as session:
+        code: str = (
+            session.execute(
+                text("select code from category where post = :p and kind = 'event' order by code"),
+                {"p": post},
+            )
+            .scalars()
+            .first()
+        )
+    return code
+
+
+def report_at(services: Services, spot: Spot | None, words: str, category: str | None) -> str:
+    """A report of a patrol taken in now; returns its number. Without a spot it waits for its place."""
+    with services.sessions() as session:
+        point = GivenPoint(spot.lon, spot.lat, "wgs84") if spot else None
+        taken = take_in(
+            session,
+            services.desk,
+            Report(channel="patrol", description=words, category=category, point=point),
+            "account:dispatcher",
+            datetime.now(UTC),
+        )
+        session.commit()
+    return taken.number

@@ -1,0 +1,140 @@
+"""Every page in a real browser, both languages, desk and phone: nothing foreign, nothing complained, nothing too wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from api.services import Services
+from tests.acceptance.site import (
+    DESKTOP,
+    PHONE,
+    category_of,
+    chromium,
+    report_at,
+    serving,
+    spot_of,
+    visit,
+)
+
+PAGES = {
+    "/": None,
+    "/login": None,
+    "/report": None,
+    "/track/19990101-000001": None,
+    "/nowhere": None,
+    "/console": "dispatcher",
+    "/field": "cleaner",
+}
+
+
+@pytest.fixture(scope="module")
+def base(town_services: Services) -> Iterator[str]:
+    category = category_of(town_services, "cleaner")
+    report_at(town_services, spot_of(town_services), "垃圾桶满了", category)
+    report_at(town_services, None, "那边很脏", category)
+    with serving(town_services) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("path", PAGES)
+def test_page(browser: Browser, base: str, path: str, language: str, size: tuple[int, int]) -> None:
+    with visit(browser, base, language, size) as seen:
+        if PAGES[path]:
+            seen.sign_in(str(PAGES[path]))
+        seen.page.goto(f"{base}{path}")
+        seen.page.wait_for_load_state("networkidle" if path != "/console" else "load")
+        if path == "/console":
+            seen.page.wait_for_selector(".line")
+        assert seen.page.locator("html").get_attribute("lang") == (
+            "zh-CN" if language == "zh" else "en"
+        )
+        words = seen.page.inner_text("body")
+        bare = [w for w in words.split() if w.startswith(("console.", "field.", "status.", "{"))]
+        assert bare == [], "a bare key or an unfilled place is shown"
+        seen.assert_fits()
+        seen.assert_clean()
+
+
+# The worst contrast of shown text against its own opaque ground, with the text.
+WORST_CONTRAST = """() => {
+      const value = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return m; };
+      const light = ([r, g, b]) => [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+      const ground = (e) => { for (; e; e = e.parentElement) { const c = value(getComputedStyle(e).backgroundColor);
+        if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
+      let worst = [99, ''];
+      for (const e of document.querySelectorAll('body *')) {
+        const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+        const box = e.getBoundingClientRect();
+        if (!own || !box.width || e.closest('svg, option, script, .leaflet-container, [disabled], .sr, .skip, [hidden]')) continue;
+        const [a, b] = [light(value(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < worst[0]) worst = [ratio, e.textContent.trim().slice(0, 40)];
+      }
+      return worst;
+    }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/login", "/report", "/console", "/field"])
+def test_text_stands_out_in_light_and_dark(
+    browser: Browser, base: str, path: str, scheme: str
+) -> None:
+    with visit(browser, base, "zh", DESKTOP, color_scheme=scheme) as seen:
+        if PAGES[path]:
+            seen.sign_in(str(PAGES[path]))
+        seen.page.goto(f"{base}{path}")
+        if path == "/console":
+            seen.page.click(".line >> nth=0")
+            seen.page.wait_for_selector(".panel-body h1")
+        seen.page.wait_for_timeout(500)
+        ratio, words = seen.page.evaluate(WORST_CONTRAST)
+        assert ratio >= 4.5, f"{words!r} has a contrast of {ratio:.2f}"
+
+
+def test_a_resident_reports_by_hand_on_a_phone(browser: Browser, base: str) -> None:
+    with visit(browser, base, "zh", PHONE, has_touch=True) as seen:
+        page = seen.page
+        page.goto(f"{base}/report")
+        page.fill("#description", "路口垃圾桶满了")
+        page.locator(".leaflet-container").scroll_into_view_if_needed()
+        page.locator(".leaflet-container").click(position={"x": 150, "y": 120})
+        assert page.locator(".pin").count() == 1
+        assert float(page.locator("[name=lon]").input_value()) > 100
+        page.click("#report button[type=submit]")
+        page.wait_for_url("**/track/**")
+        assert "已收到，谢谢" in page.inner_text("main")
+        assert page.locator(".steps .now").count() == 1
+        seen.assert_fits()
+        seen.assert_clean()
+
+
+def test_the_form_works_without_scripts(browser: Browser, base: str) -> None:
+    with visit(browser, base, "en", PHONE, java_script_enabled=False) as seen:
+        seen.page.goto(f"{base}/report")
+        seen.page.fill("#description", "Street light out at the bus station")
+        seen.page.click("#report button[type=submit]")
+        seen.page.wait_for_url("**/track/**")
+        assert "Received, thank you!" in seen.page.inner_text("main")
+
+
+def test_theme_and_language_are_kept(browser: Browser, base: str) -> None:
+    with visit(browser, base, "zh") as seen:
+        seen.page.goto(base)
+        seen.page.click("[data-theme-switch]")
+        seen.page.click("[data-language=en]")
+        seen.page.wait_for_load_state()
+        seen.page.goto(f"{base}/login")
+        root = seen.page.locator("html")
+        assert (root.get_attribute("lang"), root.get_attribute("data-theme")) == ("en", "dark")

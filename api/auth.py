@@ -52,9 +52,9 @@ def check_password(
 
     Raises NotAllowed `auth.locked` after five failures in a row, for fifteen minutes.
     """
-    row = session.scalar(
-        select(AccountRow).where(AccountRow.username == username).with_for_update()
-    )
+    # No name holds NUL, which PostgreSQL cannot even compare.
+    known = username.replace("\x00", "�")
+    row = session.scalar(select(AccountRow).where(AccountRow.username == known).with_for_update())
     if row is None or row.disabled_at is not None:
         _hasher().verify(password, _nobody_hash())
         return None

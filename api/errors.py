@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
@@ -89,6 +89,12 @@ def add_error_answers(app: FastAPI) -> None:
     def http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers) if error.headers else None
         return problem(request, error.status_code, f"http.{error.status_code}", headers=headers)
+
+    @app.exception_handler(DataError)
+    def unusable(request: Request, error: DataError) -> Response:
+        # A sign that PostgreSQL cannot hold (NUL) or a number beyond its range: the sender's, not ours.
+        LOG.warning("unusable value at %s: %s", request.url.path, error.orig)
+        return problem(request, 422, "report.unreadable")
 
     @app.exception_handler(OperationalError)
     def database_down(request: Request, error: OperationalError) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,13 @@ from grid.core.errors import BadInput, NotFound
 LONGEST_SIDE_PX = 2560
 THUMBNAIL_PX = 320
 MOST_PIXELS = 80_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "MPO")
+# A phone's MPO (several pictures in one) is opened by Pillow as the JPEG it begins with.
+FORMATS = ("JPEG", "PNG", "WEBP")
+# Whatever a broken or hostile file makes Pillow raise means the same: not a photograph.
+BROKEN = (
+    *(UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, EOFError),
+    *(ValueError, KeyError, IndexError, TypeError, struct.error),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ def _clean_jpeg(content: bytes) -> bytes:
             if image.width * image.height > MOST_PIXELS:
                 raise BadInput("evidence.too_many_pixels", field="photo", most=MOST_PIXELS)
             upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, SyntaxError) as error:
+    except BROKEN as error:
         raise BadInput("evidence.not_a_photo", field="photo") from error
     upright.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX))
     out = io.BytesIO()

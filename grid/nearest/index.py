@@ -24,6 +24,7 @@ Smalls = NDArray[np.int32]
 
 TASK_DEPTH = 2  # the root square is grown as 16 subtrees, shared among threads
 CHUNK = 1 << 18
+PAGE = 1 << kernels.PAGE_BITS
 NOTHING: Ints = np.empty(0, np.int64)
 NO_POINTS: Floats = np.empty((0, 2))
 
@@ -45,6 +46,18 @@ class Nearest:
     second_distance_m: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How much of a store's arrays an index uses."""
+
+    vertices: int
+    listed: int
+    pages: int
+
+    def plus(self, vertices: int = 0, listed: int = 0, pages: int = 0) -> Used:
+        return Used(self.vertices + vertices, self.listed + listed, self.pages + pages)
+
+
 @dataclass(slots=True)
 class Store:
     """Arrays that only grow at their end, shared by an index and those made from it."""
@@ -52,21 +65,34 @@ class Store:
     coords: Floats
     along: Floats
     pool: Smalls
-    vertices: int
-    listed: int
+    records: Smalls
+    used: Used
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def forked(self, vertices: int, listed: int, more_vertices: int, more_listed: int) -> Store:
-        """A store of its own for an index that ends before this one, or with room for more."""
-        room_v = vertices + more_vertices + vertices // 4
-        room_l = listed + more_listed + listed // 4
-        grown = Store(
-            np.empty((room_v, 2)), np.empty(room_v), np.empty(room_l, np.int32), vertices, listed
+    def has_room(self, used: Used) -> bool:
+        """Whether the arrays are long enough for `used`."""
+        return (
+            used.vertices <= len(self.coords)
+            and used.listed <= len(self.pool)
+            and used.pages * PAGE <= len(self.records)
         )
-        grown.coords[:vertices] = self.coords[:vertices]
-        grown.along[:vertices] = self.along[:vertices]
-        grown.pool[:listed] = self.pool[:listed]
+
+    def forked(self, used: Used, needed: Used) -> Store:
+        """A store of its own, with room, for an index that ends before this one or outgrows it."""
+        grown = Store.with_room(needed)
+        grown.coords[: used.vertices] = self.coords[: used.vertices]
+        grown.along[: used.vertices] = self.along[: used.vertices]
+        grown.pool[: used.listed] = self.pool[: used.listed]
+        grown.records[: used.pages * PAGE] = self.records[: used.pages * PAGE]
         return grown
+
+    @classmethod
+    def with_room(cls, used: Used) -> Store:
+        """Empty arrays a quarter longer than `used`."""
+        vertices, pages = used.vertices * 5 // 4 + 64, used.pages * 5 // 4 + 64
+        pool = np.empty(used.listed * 5 // 4 + 4096, np.int32)
+        records = np.empty((pages * PAGE, 4), np.int32)
+        return cls(np.empty((vertices, 2)), np.empty(vertices), pool, records, used)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,16 +111,15 @@ class SegmentIndex:
     children: Smalls
     table: Smalls
     bits: int
-    leaf_list: Smalls
     leaf_place: Smalls
-    leaf_second: Floats
+    pages: Smalls
+    page_boxes: Floats
     boxes: Floats
     west: float
     south: float
     size: float
     store: Store
-    vertices: int
-    listed: int
+    used: Used
 
     @classmethod
     def build(
@@ -126,12 +151,21 @@ class SegmentIndex:
         west, south, size = root_square(coords)
         edges = np.flatnonzero(vertex_row[:-1] == vertex_row[1:]).astype(np.int32)
         trees = grow(coords, vertex_row, edges, west, south, size, threads)
-        leaves = sum(len(tree[3]) for tree in trees)
+        leaves = sum(len(tree[2]) for tree in trees)
+        listed = sum(len(tree[3]) for tree in trees)
+        pages = np.arange(-(-leaves // PAGE), dtype=np.int32)
+        store = Store.with_room(Used(len(coords), listed, len(pages)))
+        store.coords[: len(coords)] = coords
+        store.along[: len(coords)] = along
         bits = min(10, max(TASK_DEPTH, (leaves.bit_length() + 1) // 2))
         table = np.empty(1 << (2 * bits), np.int32)
-        children, leaf_list, leaf_place, leaf_second, pool = joined(trees, bits, table)
+        children, leaf_place = joined(trees, bits, table, store)
         boxes = np.empty((-(-len(coords) // kernels.BLOCK), 4))
-        kernels.block_boxes(coords, vertex_row, len(coords), 0, boxes)
+        kernels.block_boxes(coords, vertex_row, len(coords), np.arange(len(boxes)), boxes)
+        reached = np.empty((len(pages), 4))
+        kernels.page_boxes(
+            pages, store.records, leaf_place, west, south, size, np.arange(len(pages)), reached
+        )
         return cls(
             segment_ids=ids,
             rank=ranks,
@@ -141,27 +175,29 @@ class SegmentIndex:
             children=children,
             table=table,
             bits=bits,
-            leaf_list=leaf_list,
             leaf_place=leaf_place,
-            leaf_second=leaf_second,
+            pages=pages,
+            page_boxes=reached,
             boxes=boxes,
             west=west,
             south=south,
             size=size,
-            store=Store(coords, along, pool, len(coords), len(pool)),
-            vertices=len(coords),
-            listed=len(pool),
+            store=store,
+            used=store.used,
         )
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes of all arrays."""
+        """Bytes of all arrays, the store's as far as this index uses them."""
         own = (
             self.segment_ids, self.rank, self.row_lo, self.row_hi, self.vertex_row, self.children,
-            self.table, self.leaf_list, self.leaf_place, self.leaf_second, self.boxes,
+            self.table, self.leaf_place, self.pages, self.page_boxes, self.boxes,
         )  # fmt: skip
-        shared = (self.store.coords, self.store.along, self.store.pool)
-        return sum(array.nbytes for array in (*own, *shared))
+        used = self.used
+        return (
+            sum(array.nbytes for array in own)
+            + 24 * used.vertices + 4 * used.listed + 16 * PAGE * used.pages
+        )  # fmt: skip
 
     def line(self, row: int) -> Floats:
         """The vertices (m, 2) of a row in plane metres; empty when it was taken away."""
@@ -190,10 +226,11 @@ class SegmentIndex:
 
         def answer(lo: int, hi: int) -> None:
             kernels.search(
-                self.store.coords, self.vertices, self.store.along, self.vertex_row,
+                self.store.coords, self.used.vertices, self.store.along, self.vertex_row,
                 self.row_lo, self.row_hi, self.rank, self.segment_ids,
-                self.children, self.table, self.bits, self.leaf_list, self.store.pool, self.boxes,
-                self.west, self.south, self.size, x, y, lo, hi, second,
+                self.children, self.table, self.bits, self.pages, self.store.records,
+                self.store.pool, self.boxes, self.west, self.south, self.size,
+                x, y, lo, hi, second,
                 out.row, out.distance_m, out.along_m, out.side,
                 out.second_row, out.second_distance_m,
             )  # fmt: skip
@@ -222,12 +259,13 @@ class SegmentIndex:
         Same troubles as `build`, and BadInput `ground.segment_unknown` (segment_id).
         """
         ids, coords, starts, ranks = checked(add_ids, add_coords_xy, add_offsets, add_rank)
-        rows = {int(i): k for k, i in enumerate(self.segment_ids) if self.row_lo[k] >= 0}
         gone = [int(i) for i in np.atleast_1d(np.asarray(remove, dtype=np.int64))]
+        named = np.isin(self.segment_ids, np.array([*gone, *ids], np.int64)) & (self.row_lo >= 0)
+        rows = {int(self.segment_ids[k]): int(k) for k in np.flatnonzero(named)}
         for segment_id in gone:
             if segment_id not in rows:
                 raise BadInput("ground.segment_unknown", field="remove", segment_id=segment_id)
-        if not len(rows):
+        if not (self.row_lo >= 0).any():
             return SegmentIndex.build(ids, coords, starts, ranks)
         change = Change.of(self)
         for segment_id in dict.fromkeys([*gone, *(int(i) for i in ids if int(i) in rows)]):
@@ -285,7 +323,7 @@ def root_square(coords: Floats) -> tuple[float, float, float]:
     return float(middle[0] - size / 2), float(middle[1] - size / 2), size
 
 
-Tree = tuple[Smalls, Smalls, Smalls, Floats, Smalls]
+Tree = tuple[Smalls, Smalls, Smalls, Smalls]
 
 
 def grow(
@@ -314,32 +352,29 @@ def grow(
         return list(team.map(one, tasks))
 
 
-def joined(trees: list[Tree], bits: int, table: Smalls) -> Tree:
-    """The subtrees as one set of arrays, entered into the table."""
+def joined(trees: list[Tree], bits: int, table: Smalls, store: Store) -> tuple[Smalls, Smalls]:
+    """The subtrees entered into the table and the store: (children, leaf places). Empties `trees`."""
     nodes = leaves = listed = 0
-    parts: tuple[list[Smalls], list[Smalls], list[Smalls]] = ([], [], [])
-    side = 1 << TASK_DEPTH
-    for children, leaf_list, leaf_place, leaf_second, pool in trees:
-        parts[0].append(
-            np.where(children >= 0, children + nodes, children - leaves).astype(np.int32)
-        )
-        parts[1].append((leaf_list + listed).astype(np.int32))
-        parts[2].append(leaf_place)
+    parts: tuple[list[Smalls], list[Smalls]] = ([], [])
+    roots = []
+    trees.reverse()  # taken from the end, so that each is freed once it is copied
+    while trees:
+        children, records, leaf_place, pool = trees.pop()
+        shifted = np.where(children >= 0, children + nodes, children - leaves)
+        parts[0].append(shifted.astype(np.int32))
+        parts[1].append(leaf_place)
+        records[:, :3] += listed
+        store.records[leaves : leaves + len(records)] = records
+        store.pool[listed : listed + len(pool)] = pool
+        roots.append(nodes)
         nodes += len(children)
-        leaves += len(leaf_second)
+        leaves += len(leaf_place)
         listed += len(pool)
-    children = np.concatenate(parts[0])
-    root = 0
-    for task, tree in enumerate(trees):
-        kernels.fill_table(children, root, TASK_DEPTH, task % side, task // side, bits, table)
-        root += len(tree[0])
-    return (
-        children,
-        np.concatenate(parts[1]),
-        np.concatenate(parts[2]),
-        np.concatenate([tree[3] for tree in trees]),
-        np.concatenate([tree[4] for tree in trees]),
-    )
+    all_children = np.concatenate(parts[0])
+    side = 1 << TASK_DEPTH
+    for task, root in enumerate(roots):
+        kernels.fill_table(all_children, root, TASK_DEPTH, task % side, task // side, bits, table)
+    return all_children, np.concatenate(parts[1])
 
 
 @dataclass(slots=True)
@@ -352,11 +387,12 @@ class Change:
     row_lo: Smalls
     row_hi: Smalls
     vertex_row: Smalls
-    leaf_list: Smalls
-    leaf_second: Floats
+    pages: Smalls
+    page_boxes: Floats
+    boxes: Floats
     store: Store
-    vertices: int
-    listed: int
+    used: Used
+    own_pages: set[int]
 
     @classmethod
     def of(cls, index: SegmentIndex) -> Change:
@@ -367,26 +403,22 @@ class Change:
             row_lo=index.row_lo.copy(),
             row_hi=index.row_hi.copy(),
             vertex_row=index.vertex_row.copy(),
-            leaf_list=index.leaf_list.copy(),
-            leaf_second=index.leaf_second.copy(),
+            pages=index.pages.copy(),
+            page_boxes=index.page_boxes.copy(),
+            boxes=index.boxes.copy(),
             store=index.store,
-            vertices=index.vertices,
-            listed=index.listed,
+            used=index.used,
+            own_pages=set(),
         )
 
-    def claim(self, more_vertices: int, more_listed: int) -> None:
+    def claim(self, needed: Used) -> None:
         """Make the store's next places ours; another index made from the same one may hold them."""
         store = self.store
         with store.lock:
-            ours = store.vertices == self.vertices and store.listed == self.listed
-            room = self.vertices + more_vertices <= len(
-                store.coords
-            ) and self.listed + more_listed <= len(store.pool)
-            if not (ours and room):
-                store = store.forked(self.vertices, self.listed, more_vertices, more_listed)
-            store.vertices = self.vertices + more_vertices
-            store.listed = self.listed + more_listed
-            self.store = store
+            if store.used != self.used or not store.has_room(needed):
+                store = store.forked(self.used, needed)
+            store.used = needed
+        self.store, self.used = store, needed
 
     def leaves_near(self, lo: int, hi: int) -> Ints:
         """Leaves to which the vertices lo..hi can matter."""
@@ -394,37 +426,63 @@ class Change:
         box = np.concatenate([line.min(axis=0), line.max(axis=0)])
         index = self.index
         leaves: Ints = kernels.touched_leaves(
-            index.leaf_place, self.leaf_second, index.west, index.south, index.size, box
-        )
+            self.pages, self.store.records, index.leaf_place, self.page_boxes,
+            index.west, index.south, index.size, box,
+        )  # fmt: skip
         return leaves
 
     def list_again(self, leaves: Ints, edges: Smalls, own: bool) -> None:
+        """New lists and records for `leaves`, in pages of our own."""
         index = self.index
-        fresh, ends = kernels.relist(
-            self.store.coords, self.vertex_row, leaves, self.leaf_list, index.leaf_place,
-            self.leaf_second, self.store.pool, edges, own, index.west, index.south, index.size,
+        fresh, records = kernels.relist(
+            self.store.coords, self.vertex_row, leaves, self.pages, self.store.records,
+            index.leaf_place, self.store.pool, edges, own, index.west, index.south, index.size,
         )  # fmt: skip
-        self.claim(0, len(fresh))
-        self.store.pool[self.listed : self.listed + len(fresh)] = fresh
-        self.leaf_list[leaves] = ends + np.int32(self.listed)
-        self.listed += len(fresh)
+        touched = np.unique(leaves >> kernels.PAGE_BITS)
+        foreign = [int(page) for page in touched if int(page) not in self.own_pages]
+        before = self.used
+        self.claim(before.plus(listed=len(fresh), pages=len(foreign)))
+        self.store.pool[before.listed : self.used.listed] = fresh
+        for k, page in enumerate(foreign):
+            old, new = int(self.pages[page]) * PAGE, (before.pages + k) * PAGE
+            self.store.records[new : new + PAGE] = self.store.records[old : old + PAGE]
+            self.pages[page] = before.pages + k
+        self.own_pages.update(foreign)
+        places = self.pages[leaves >> kernels.PAGE_BITS].astype(np.int64) * PAGE + leaves % PAGE
+        self.store.records[places] = records + np.array([before.listed] * 3 + [0], np.int32)
+        kernels.page_boxes(
+            self.pages, self.store.records, index.leaf_place, index.west, index.south, index.size,
+            touched, self.page_boxes,
+        )  # fmt: skip
+
+    def box_again(self, lo: int, hi: int) -> None:
+        """New boxes for the blocks of the vertices lo..hi."""
+        missing = -(-self.used.vertices // kernels.BLOCK) - len(self.boxes)
+        self.boxes = np.concatenate([self.boxes, np.empty((missing, 4))])
+        blocks = np.arange(max(lo - 1, 0) // kernels.BLOCK, hi // kernels.BLOCK + 1)
+        kernels.block_boxes(
+            self.store.coords, self.vertex_row, self.used.vertices, blocks, self.boxes
+        )
 
     def take_away(self, row: int) -> None:
-        """Empty a row. Who is nearest or second there now was listed beside it before (see tests)."""
+        """Empty a row.
+
+        Who becomes nearest or second somewhere then was listed in a leaf the row was listed in: going
+        from such a point straight towards that segment, it enters the first two where the row leaves.
+        """
         lo, hi = int(self.row_lo[row]), int(self.row_hi[row])
         self.vertex_row[lo : hi + 1] = -1
         self.row_lo[row] = self.row_hi[row] = -1
-        near = self.leaves_near(lo, hi)
-        leaves: Ints = kernels.leaves_with(near, self.leaf_list, self.store.pool, lo, hi)
-        edges = kernels.listed_edges(leaves, self.leaf_list, self.store.pool, lo, hi)
-        self.list_again(leaves, edges, own=False)
+        lists = (self.pages, self.store.records, self.store.pool, lo, hi)
+        leaves: Ints = kernels.leaves_with(self.leaves_near(lo, hi), *lists)
+        self.list_again(leaves, kernels.listed_edges(leaves, *lists), own=False)
+        self.box_again(lo, hi)
 
     def put(self, row: int, segment_id: int, line: Floats, rank: int) -> None:
         """Enter a line as row `row`, or as a new row for -1."""
-        lo, n = self.vertices, len(line)
-        self.claim(n, 0)
+        lo, n = self.used.vertices, len(line)
+        self.claim(self.used.plus(vertices=n))
         self.store.coords[lo : lo + n] = line
-        self.vertices += n
         kernels.fill_along(self.store.coords, lo, lo + n - 1, self.store.along)
         if row < 0:
             row = len(self.segment_ids)
@@ -437,10 +495,9 @@ class Change:
         self.vertex_row = np.concatenate([self.vertex_row, np.full(n, row, np.int32)])
         edges = np.arange(lo, lo + n - 1, dtype=np.int32)
         self.list_again(self.leaves_near(lo, lo + n - 1), edges, own=True)
+        self.box_again(lo, lo + n - 1)
 
     def done(self) -> SegmentIndex:
-        boxes = np.empty((-(-self.vertices // kernels.BLOCK), 4))
-        kernels.block_boxes(self.store.coords, self.vertex_row, self.vertices, 0, boxes)
         return replace(
             self.index,
             segment_ids=self.segment_ids,
@@ -448,10 +505,9 @@ class Change:
             row_lo=self.row_lo,
             row_hi=self.row_hi,
             vertex_row=self.vertex_row,
-            leaf_list=self.leaf_list,
-            leaf_second=self.leaf_second,
-            boxes=boxes,
+            pages=self.pages,
+            page_boxes=self.page_boxes,
+            boxes=self.boxes,
             store=self.store,
-            vertices=self.vertices,
-            listed=self.listed,
+            used=self.used,
         )

@@ -6,7 +6,8 @@ path and the single path must agree to the last bit.
 
 Layout of the ground inside: vertex v of a segment starts the edge (v, v + 1) unless it is the last of
 its row; `vertex_row[v]` is the row, or -1 when the segment was taken away. A leaf is a square with the
-edges that can be nearest (first part) or nearest of another segment (second part) for a point in it.
+edges that can be nearest (first part) or nearest of another segment (second part) for a point in it;
+its record holds start, middle and stop of its list in the pool, and the bound of the second in cm.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ import numpy as np
 EQUAL_M = 0.001
 SLACK_M = 1e-6  # so that rounding at a leaf's border never hides an edge
 LEAF_NEAREST = 8
-LEAF_LISTED = 24
+LEAF_LISTED = 28
 LEAF_MIN_M = 2.0
 FAR = 1.5  # from this many sides away lists may grow with the square of the distance
 DEPTH_MAX = 24
 TIGHT_UP_TO = 48
 BLOCK = 64
 COARSE_BITS = 8
+PAGE_BITS = 9  # leaf records lie in pages of 512, so that a change copies a few pages only
+ENDLESS_CM = 2**31 - 1
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -252,9 +255,9 @@ def pick_far(coords, vertex_row, rank, ids, boxes, vertices, exclude, px, py):  
 
 
 @compiled
-def block_boxes(coords, vertex_row, vertices, first, boxes):  # type: ignore[no-untyped-def]
-    """Boxes (west, south, east, north) of the edges of each block, from block `first` on."""
-    for b in range(first, boxes.shape[0]):
+def block_boxes(coords, vertex_row, vertices, which, boxes):  # type: ignore[no-untyped-def]
+    """Boxes (west, south, east, north) of the edges of each block in `which`."""
+    for b in which:
         boxes[b, 0] = np.inf
         boxes[b, 1] = np.inf
         boxes[b, 2] = -np.inf
@@ -400,6 +403,18 @@ def sift(coords, vertex_row, given, lo, hi, kept, at, lows, highs, cx, cy, half)
 
 
 @compiled
+def whole_cm(metres):  # type: ignore[no-untyped-def]
+    """Metres as whole centimetres, rounded up."""
+    return np.int32(min(np.ceil(metres * 100.0) + 1.0, float(ENDLESS_CM)))
+
+
+@compiled
+def record_of(pages, leaf):  # type: ignore[no-untyped-def]
+    """Where the record of a leaf is in the store."""
+    return (np.int64(pages[leaf >> PAGE_BITS]) << PAGE_BITS) + (leaf & ((1 << PAGE_BITS) - 1))
+
+
+@compiled
 def grown(array, size):  # type: ignore[no-untyped-def]
     larger = np.empty(size, array.dtype)
     larger[: array.shape[0]] = array
@@ -427,8 +442,8 @@ def write_leaf(kept, at, end, lows, first, pool, used):  # type: ignore[no-untyp
 def grow_tree(coords, vertex_row, edges, west, south, size, depth0, ix0, iy0):  # type: ignore[no-untyped-def]
     """The subtree of the square (depth0, ix0, iy0) of a root square, by splitting until lists are short.
 
-    Returns children (first of four nodes, or -1 - leaf), leaf columns (start, middle, end), leaf place
-    (depth, ix, iy), leaf second bound in metres, and the pool of edges.
+    Returns children (first of four nodes, or -1 - leaf), leaf records, leaf places (depth, ix, iy), and
+    the pool of edges.
     """
     n = edges.shape[0]
     work = np.empty(4 * n + 4096, np.int32)
@@ -436,9 +451,8 @@ def grow_tree(coords, vertex_row, edges, west, south, size, depth0, ix0, iy0):  
     lows = np.empty(n + 1)
     highs = np.empty(n + 1)
     children = np.empty(1024, np.int32)
-    leaf_list = np.empty((512, 3), np.int32)
+    leaf_list = np.empty((512, 4), np.int32)
     leaf_place = np.empty((512, 3), np.int32)
-    leaf_second = np.empty(512)
     pool = np.empty(4096, np.int32)
     nodes = 1
     leaves = 0
@@ -480,14 +494,13 @@ def grow_tree(coords, vertex_row, edges, west, south, size, depth0, ix0, iy0):  
             leaf = near <= patience * LEAF_NEAREST and end - hi <= patience * LEAF_LISTED
             leaf = leaf or depth >= DEPTH_MAX or cell <= LEAF_MIN_M
         if leaf:
-            if leaves == leaf_second.shape[0]:
-                more = np.empty((2 * leaves, 3), np.int32)
+            if leaves == leaf_list.shape[0]:
+                more = np.empty((2 * leaves, 4), np.int32)
                 more[:leaves] = leaf_list
                 leaf_list = more
                 places = np.empty((2 * leaves, 3), np.int32)
                 places[:leaves] = leaf_place
                 leaf_place = places
-                leaf_second = grown(leaf_second, 2 * leaves)
             if pool.shape[0] < used + (end - hi):
                 pool = grown(pool, 2 * pool.shape[0] + (end - hi))
             middle, stop = write_leaf(work, hi, end, lows, first, pool, used)
@@ -497,7 +510,7 @@ def grow_tree(coords, vertex_row, edges, west, south, size, depth0, ix0, iy0):  
             leaf_place[leaves, 0] = depth
             leaf_place[leaves, 1] = ix
             leaf_place[leaves, 2] = iy
-            leaf_second[leaves] = second
+            leaf_list[leaves, 3] = whole_cm(second)
             children[node] = -1 - leaves
             used = stop
             leaves += 1
@@ -518,7 +531,6 @@ def grow_tree(coords, vertex_row, edges, west, south, size, depth0, ix0, iy0):  
         children[:nodes].copy(),
         leaf_list[:leaves].copy(),
         leaf_place[:leaves].copy(),
-        leaf_second[:leaves].copy(),
         pool[:used].copy(),
     )
 
@@ -613,7 +625,8 @@ def search(  # type: ignore[no-untyped-def]
     children,
     table,
     bits,
-    leaf_list,
+    pages,
+    records,
     pool,
     boxes,
     west,
@@ -650,8 +663,9 @@ def search(  # type: ignore[no-untyped-def]
         leaf = leaf_of(children, table, bits, west, south, size, px, py)
         none = np.int64(-1)
         if leaf >= 0:
-            start = np.int64(leaf_list[leaf, 0])
-            middle = np.int64(leaf_list[leaf, 1])
+            record = record_of(pages, leaf)
+            start = np.int64(records[record, 0])
+            middle = np.int64(records[record, 1])
             edge, row, d2 = pick(coords, vertex_row, rank, ids, pool, start, middle, none, px, py)
         else:
             edge, row, d2 = pick_far(coords, vertex_row, rank, ids, boxes, vertices, none, px, py)
@@ -667,7 +681,7 @@ def search(  # type: ignore[no-untyped-def]
         )
         if second:
             if leaf >= 0:
-                stop = np.int64(leaf_list[leaf, 2])
+                stop = np.int64(records[record, 2])
                 _, other, d2 = pick(coords, vertex_row, rank, ids, pool, start, stop, row, px, py)
             else:
                 _, other, d2 = pick_far(coords, vertex_row, rank, ids, boxes, vertices, row, px, py)
@@ -676,32 +690,67 @@ def search(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def touched_leaves(leaf_place, leaf_second, west, south, size, box):  # type: ignore[no-untyped-def]
+def reached(place, record, west, south, size):  # type: ignore[no-untyped-def]
+    """The box (west, south, east, north) outside which nothing matters to a leaf."""
+    cell = size / (1 << place[0])
+    left = west + place[1] * cell
+    low = south + place[2] * cell
+    reach = record[3] / 100.0 + EQUAL_M + 2 * SLACK_M if record[3] < ENDLESS_CM else np.inf
+    return left - reach, low - reach, left + cell + reach, low + cell + reach
+
+
+@compiled
+def page_boxes(pages, records, leaf_place, west, south, size, which, boxes):  # type: ignore[no-untyped-def]
+    """The boxes of `reached` around all leaves of each page in `which`, into boxes."""
+    for page in which:
+        boxes[page, 0] = np.inf
+        boxes[page, 1] = np.inf
+        boxes[page, 2] = -np.inf
+        boxes[page, 3] = -np.inf
+        last = min((page + 1) << PAGE_BITS, leaf_place.shape[0])
+        for leaf in range(page << PAGE_BITS, last):
+            record = records[record_of(pages, leaf)]
+            a, b, c, d = reached(leaf_place[leaf], record, west, south, size)
+            boxes[page, 0] = min(boxes[page, 0], a)
+            boxes[page, 1] = min(boxes[page, 1], b)
+            boxes[page, 2] = max(boxes[page, 2], c)
+            boxes[page, 3] = max(boxes[page, 3], d)
+
+
+@compiled
+def touched_leaves(pages, records, leaf_place, boxes, west, south, size, box):  # type: ignore[no-untyped-def]
     """Leaves to which something inside `box` can matter: no farther than their second bound."""
     found = np.empty(256, np.int64)
     n = 0
-    for leaf in range(leaf_second.shape[0]):
-        cell = size / (1 << leaf_place[leaf, 0])
-        left = west + leaf_place[leaf, 1] * cell
-        low = south + leaf_place[leaf, 2] * cell
-        dx = max(box[0] - left - cell, 0.0, left - box[2])
-        dy = max(box[1] - low - cell, 0.0, low - box[3])
-        reach = leaf_second[leaf] + EQUAL_M + 2 * SLACK_M
-        if dx * dx + dy * dy <= reach * reach:
-            if n == found.shape[0]:
-                found = grown(found, 2 * n)
-            found[n] = leaf
-            n += 1
+    for page in range(boxes.shape[0]):
+        around = boxes[page]
+        if not (
+            around[0] <= box[2]
+            and around[1] <= box[3]
+            and around[2] >= box[0]
+            and around[3] >= box[1]
+        ):
+            continue
+        last = min((page + 1) << PAGE_BITS, leaf_place.shape[0])
+        for leaf in range(page << PAGE_BITS, last):
+            record = records[record_of(pages, leaf)]
+            a, b, c, d = reached(leaf_place[leaf], record, west, south, size)
+            if a <= box[2] and b <= box[3] and c >= box[0] and d >= box[1]:
+                if n == found.shape[0]:
+                    found = grown(found, 2 * n)
+                found[n] = leaf
+                n += 1
     return found[:n].copy()
 
 
 @compiled
-def leaves_with(leaves, leaf_list, pool, lo, hi):  # type: ignore[no-untyped-def]
+def leaves_with(leaves, pages, records, pool, lo, hi):  # type: ignore[no-untyped-def]
     """Those of `leaves` whose list holds an edge of the vertices lo..hi."""
     kept = np.empty(leaves.shape[0], np.int64)
     n = 0
     for leaf in leaves:
-        for i in range(leaf_list[leaf, 0], leaf_list[leaf, 2]):
+        record = record_of(pages, leaf)
+        for i in range(records[record, 0], records[record, 2]):
             if lo <= pool[i] <= hi:
                 kept[n] = leaf
                 n += 1
@@ -710,15 +759,17 @@ def leaves_with(leaves, leaf_list, pool, lo, hi):  # type: ignore[no-untyped-def
 
 
 @compiled
-def listed_edges(leaves, leaf_list, pool, lo, hi):  # type: ignore[no-untyped-def]
+def listed_edges(leaves, pages, records, pool, lo, hi):  # type: ignore[no-untyped-def]
     """Edges in the lists of `leaves`, each once, sorted, without those of the vertices lo..hi."""
     total = 0
     for leaf in leaves:
-        total += leaf_list[leaf, 2] - leaf_list[leaf, 0]
+        record = record_of(pages, leaf)
+        total += records[record, 2] - records[record, 0]
     edges = np.empty(total, np.int32)
     n = 0
     for leaf in leaves:
-        for i in range(leaf_list[leaf, 0], leaf_list[leaf, 2]):
+        record = record_of(pages, leaf)
+        for i in range(records[record, 0], records[record, 2]):
             if not lo <= pool[i] <= hi:
                 edges[n] = pool[i]
                 n += 1
@@ -727,31 +778,21 @@ def listed_edges(leaves, leaf_list, pool, lo, hi):  # type: ignore[no-untyped-de
 
 @compiled
 def relist(  # type: ignore[no-untyped-def]
-    coords,
-    vertex_row,
-    leaves,
-    leaf_list,
-    leaf_place,
-    leaf_second,
-    pool,
-    edges,
-    own,
-    west,
-    south,
-    size,
+    coords, vertex_row, leaves, pages, records, leaf_place, pool, edges, own, west, south, size
 ):
     """New lists for `leaves`: from `edges` alone, or (own) from each leaf's list and `edges`.
 
-    Changes leaf_list and leaf_second in place; returns the entries to append to the pool, whose
-    places count from 0, and the leaves' ends counted the same way.
+    Returns the entries to append to the pool, and the leaves' new records with places counted from
+    the first of these entries.
     """
     fresh = np.empty(4096, np.int32)
     used = 0
-    ends = np.empty((leaves.shape[0], 3), np.int32)
+    out = np.empty((leaves.shape[0], 4), np.int32)
     for k in range(leaves.shape[0]):
         leaf = leaves[k]
-        start = leaf_list[leaf, 0]
-        stop = leaf_list[leaf, 2]
+        record = record_of(pages, leaf)
+        start = records[record, 0]
+        stop = records[record, 2]
         given = edges
         if own:
             given = np.empty(stop - start + edges.shape[0], np.int32)
@@ -772,9 +813,9 @@ def relist(  # type: ignore[no-untyped-def]
         if fresh.shape[0] < used + end:
             fresh = grown(fresh, 2 * fresh.shape[0] + end)
         middle, after = write_leaf(kept, 0, end, lows, first, fresh, used)
-        ends[k, 0] = used
-        ends[k, 1] = middle
-        ends[k, 2] = after
-        leaf_second[leaf] = second
+        out[k, 0] = used
+        out[k, 1] = middle
+        out[k, 2] = after
+        out[k, 3] = whole_cm(second)
         used = after
-    return fresh[:used].copy(), ends
+    return fresh[:used].copy(), out

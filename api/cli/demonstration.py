@@ -40,6 +40,8 @@ SAMPLE_ROLES = (
     *("operator", "watch_chief", "dispatcher", "collector", "evaluator", "analyst"),
     *("unit_head", "leader", "officer", "cleaner", "gardener", "maintainer"),
 )
+# A year of a metropolis takes long to live through; --incidents asks for as many as wanted.
+INCIDENTS: dict[ScaleName, int] = {"town": 6_000, "city": 10_000, "metropolis": 20_000}
 CHECK_MINUTES, CLOSE_MINUTES = 45.0, 20.0
 KEPT_TABLES = frozenset({"alembic_version", "spatial_ref_sys"})
 
@@ -53,7 +55,7 @@ def demo(
         bool, typer.Option("--if-empty", help="Do nothing when there is a town already.")
     ] = False,
     incidents: Annotated[
-        int | None, typer.Option(help="How many incidents; the scale's own number by default.")
+        int | None, typer.Option(help="How many incidents; 6000, 10000 or 20000 by default.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +73,9 @@ def demo(
         if reset:
             seed(services, session)
         step("make")
-        town = make_town(scale=chosen, incident_count=incidents)
+        town = make_town(
+            scale=chosen, incident_count=INCIDENTS[chosen] if incidents is None else incidents
+        )
         result = load_demo(services, session, town, step, datetime.now(UTC))
     finish(result, as_json)
     if not as_json:

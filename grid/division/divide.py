@@ -23,7 +23,7 @@ _FRESH = Price()
 _KEEP = Price(over=6000.0, under=3000.0, uneven=0.0, moved=300.0)
 
 # Trials of the refinement in all, and the fewest and most for each segment.
-_TRIALS = 30_000_000
+_TRIALS = 20_000_000
 _FEWEST, _MOST = 250, 10_000
 
 

@@ -41,7 +41,8 @@ def lattice_town(segments: int, seed: int = 0) -> SegmentNetwork:
     chance = coo_array((rng.random(len(ends)) + 1, (ends[:, 0], ends[:, 1])))
     chance.resize((side * side, side * side))
     tree = minimum_spanning_tree(chance).tocoo()
-    needed = np.isin(ends[:, 0] * side**2 + ends[:, 1], tree.row * side**2 + tree.col)
+    low, high = np.minimum(tree.row, tree.col), np.maximum(tree.row, tree.col)
+    needed = np.isin(ends[:, 0] * side**2 + ends[:, 1], low.astype(np.int64) * side**2 + high)
     used = needed | (rng.random(len(ends)) < kept)
     ends = ends[used]
     street = np.where(rng.random(len(ends)) < 0.1, -1, street[used])

@@ -1,15 +1,16 @@
 """Street segments into force: compared with what is there, so that the same segment keeps its id.
 
-A file of streets is the whole street network of the town. A segment that is the same street between
-the same ends along the same way is unchanged; what the file no longer has is gone (its row and its
-past stay); the rest is new.
+A file of streets is the whole street network of the town. `grid.comparison` says what became of each
+segment; one that is the same street between the same ends keeps its row, takes the file's line and
+keeps the direction in which it was first drawn, so that left and right stay what they were. What the
+file no longer has is gone (its row and its past stay); the rest is new.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -19,29 +20,35 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from grid.comparison import Lines, compare
 from grid.core.bulk import copy_rows, ewkb
 from grid.core.crs import geometries_to_plane
 from grid.core.errors import BadInput
+from grid.loading.heirs import inherit, retire
+from grid.loading.street_change import StreetChange, street_change
 from grid.models import CLASS_RANK, Crossing, Segment, Street
 from grid.town import ensure_town, ground_changed, lock_ground
 
-# Ends and middle within about 1 m (1e-5 degrees): a redrawn line of the same stretch is the same.
-SAME_PLACE_DEGREES = 1e-5
 UNKNOWN_CLASS_RANK = max(CLASS_RANK.values())
 RANGES = ("left_from", "left_to", "right_from", "right_to")
-Key = tuple[str | int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StreetChange:
-    """What loading a street file did, in segments."""
-
-    unchanged: int
-    new: int
-    gone: int
-    streets: int
-    crossings: int
-    length_m: float
+# A line drawn the other way has its left on the right, and its last number first.
+TURNED_RANGES = ("right_to", "right_from", "left_to", "left_from")
+TURNED_ONEWAY = {"forward": "backward", "backward": "forward"}
+# What a segment takes from the file; the key is the column of `segment`.
+TAKEN = {
+    "source_key": "text",
+    "street_id": "bigint",
+    "class": "text",
+    "rank": "smallint",
+    "form": "text",
+    "oneway": "text",
+    "level": "smallint",
+    "from_crossing_id": "bigint",
+    "to_crossing_id": "bigint",
+    "length_m": "double precision",
+    "line": "geometry",
+    "line_plane": "geometry",
+}
 
 
 def load_streets(
@@ -66,64 +73,76 @@ def load_streets(
     town = ensure_town(session, (west + east) / 2, (south + north) / 2, town_name, town_name_en)
     tell("compare")
     known = _segments_in_force(session)
-    keys = _keys(segments["name"], segments["level"], segments.geometry.to_numpy())
-    matched = [known[key].pop(0) if known.get(key) else None for key in keys]
-    gone = [segment_id for ids in known.values() for segment_id in ids]
-    fresh = segments[[segment_id is None for segment_id in matched]]
+    planes = geometries_to_plane(segments.geometry.to_numpy(), town.plane_epsg)
+    compared = compare(
+        Lines(
+            known["name"].to_numpy(dtype=object),
+            known["level"].to_numpy(dtype=np.int64),
+            known["plane"].to_numpy(dtype=object),
+        ),
+        Lines(
+            segments["name"].to_numpy(dtype=object),
+            segments["level"].to_numpy(dtype=np.int64),
+            planes,
+        ),
+    )
     street_ids = _street_ids(session, segments)
     crossing_ids = _crossing_ids(session, crossings, town.plane_epsg)
     tell("write")
-    _copy_segments(session, fresh, street_ids, crossing_ids, town.plane_epsg, now)
-    kept = [
-        (segment_id, row)
-        for segment_id, row in zip(matched, segments.itertuples(index=False), strict=True)
-        if segment_id is not None
-    ]
-    changed = _refresh_attributes(session, kept)
-    _retire(session, gone, now)
-    if len(fresh) or gone or changed:
+    arriving = _as_stored(segments, planes, compared.turned, street_ids, crossing_ids)
+    known_ids = known["id"].to_numpy(dtype=np.int64)
+    fresh = compared.kept < 0
+    ids = np.empty(len(segments), dtype=np.int64)
+    ids[~fresh] = known_ids[compared.kept[~fresh]]
+    ids[fresh] = _next_ids(session, int(fresh.sum()))
+    gone = known_ids[~np.isin(known_ids, ids[~fresh])].tolist()
+    changed = _refresh(session, arriving[~fresh], ids[~fresh])
+    _insert(session, arriving[fresh], ids[fresh], now)
+    inherit(session, compared.heirs, known_ids, ids, now)
+    retire(session, gone, now)
+    if fresh.any() or gone or changed:
         ground_changed(session)
-    return StreetChange(
-        unchanged=len(kept),
-        new=len(fresh),
-        gone=len(gone),
+    return street_change(
+        known,
+        segments,
+        compared,
+        rows_changed=changed,
         streets=len(street_ids),
         crossings=len(crossing_ids),
-        length_m=float(segments["length_m"].sum()),
     )
 
 
-def _keys(names: pd.Series, levels: pd.Series, lines: np.ndarray) -> list[Key]:
-    """Identity of each line: street, level and the places of its ends and middle."""
-    starts = shapely.get_coordinates(shapely.get_point(lines, 0))
-    ends = shapely.get_coordinates(shapely.get_point(lines, -1))
-    middles = shapely.get_coordinates(shapely.line_interpolate_point(lines, 0.5, normalized=True))
-    rounded = np.rint(np.hstack([starts, ends, middles]) / SAME_PLACE_DEGREES).astype(np.int64)
-    return [
-        (None if pd.isna(name) else str(name), int(level), *map(int, places))
-        for name, level, places in zip(names, levels, rounded, strict=True)
-    ]
-
-
-def _segments_in_force(session: Session) -> dict[Key, list[int]]:
-    """Ids of the segments in force by identity."""
+def _segments_in_force(session: Session) -> gpd.GeoDataFrame:
+    """Segments in force: id, name, level, length_m, source_key, plane (line in the plane); geometry 4326."""
     rows = session.execute(
         text(
-            "select s.id, t.name, s.level, st_asbinary(s.line) from segment s"
+            "select s.id, t.name, s.level, s.length_m, s.source_key,"
+            " st_asbinary(s.line), st_asbinary(s.line_plane) from segment s"
             " left join street t on t.id = s.street_id where s.gone_at is null order by s.id"
         )
     ).all()
-    known: dict[Key, list[int]] = {}
-    if rows:
-        lines = shapely.from_wkb([bytes(row[3]) for row in rows])
-        keys = _keys(
-            pd.Series([row[1] for row in rows], dtype=object),
-            pd.Series([row[2] for row in rows]),
-            np.asarray(lines),
+    columns = ["id", "name", "level", "length_m", "source_key", "line", "plane"]
+    frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
+    frame["name"] = frame["name"].astype(object)
+    frame["plane"] = np.asarray(_lines(frame["plane"]), dtype=object)
+    return gpd.GeoDataFrame(frame, geometry=_lines(frame.pop("line")), crs=4326)
+
+
+def _lines(stored: pd.Series) -> Any:
+    return shapely.from_wkb(np.array([bytes(line) for line in stored], dtype=object))
+
+
+def _next_ids(session: Session, count: int) -> list[int]:
+    """Ids for new segments, before they are written: their heirs' holdings name them."""
+    return list(
+        session.scalars(
+            text(
+                "select nextval(pg_get_serial_sequence('segment', 'id'))"
+                " from generate_series(1, :count)"
+            ),
+            {"count": count},
         )
-        for key, row in zip(keys, rows, strict=True):
-            known.setdefault(key, []).append(row[0])
-    return known
+    )
 
 
 def _street_ids(session: Session, segments: gpd.GeoDataFrame) -> dict[str, int]:
@@ -188,114 +207,106 @@ def _crossing_ids(session: Session, crossings: gpd.GeoDataFrame, plane_epsg: int
     }
 
 
-def _copy_segments(
-    session: Session,
-    fresh: gpd.GeoDataFrame,
+def _as_stored(
+    segments: gpd.GeoDataFrame,
+    planes: np.ndarray,
+    turned: np.ndarray,
     street_ids: dict[str, int],
     crossing_ids: dict[int, int],
-    plane_epsg: int,
-    now: datetime,
-) -> None:
-    lines = fresh.geometry.to_numpy()
-    planes = geometries_to_plane(lines, plane_epsg)
-    copy_rows(
-        session,
-        "segment",
-        (
-            *("source_key", "street_id", "class", "rank", "form", "oneway", "level"),
-            *("from_crossing_id", "to_crossing_id", "length_m"),
-            *("left_from", "left_to", "right_from", "right_to"),
-            *("line", "line_plane", "since_at"),
-        ),
-        (
-            (
-                row.source_key,
-                None if pd.isna(row.name) else street_ids[row.name],
-                row.class_,
-                CLASS_RANK.get(row.class_, UNKNOWN_CLASS_RANK),
-                row.form,
-                row.oneway,
-                int(row.level),
-                crossing_ids[int(row.from_node)],
-                crossing_ids[int(row.to_node)],
-                float(row.length_m),
-                *(_whole(v) for v in (row.left_from, row.left_to, row.right_from, row.right_to)),
-                ewkb(line),
-                ewkb(plane, None),
-                now,
-            )
-            for row, line, plane in zip(fresh.itertuples(index=False), lines, planes, strict=True)
-        ),
+) -> pd.DataFrame:
+    """Rows for the table `segment`: columns TAKEN and RANGES, each in the direction it is to be kept in."""
+    lines = segments.geometry.to_numpy()
+    nodes = segments[["from_node", "to_node"]].to_numpy(dtype=np.int64)
+    nodes = np.where(turned[:, None], nodes[:, ::-1], nodes)
+    ends = np.array([[crossing_ids[a], crossing_ids[b]] for a, b in nodes.tolist()])
+    numbers = segments[list(RANGES)].astype("Int64").reset_index(drop=True)
+    for ours, theirs in zip(RANGES, TURNED_RANGES, strict=True):
+        opposite = segments[theirs].astype("Int64").reset_index(drop=True)
+        numbers[ours] = numbers[ours].mask(turned, opposite)
+    oneway = segments["oneway"].to_numpy(dtype=object)
+    return pd.DataFrame(
+        {
+            "source_key": segments["source_key"].to_numpy(),
+            "street_id": [None if pd.isna(n) else street_ids[n] for n in segments["name"]],
+            "class": segments["class_"].to_numpy(),
+            "rank": [CLASS_RANK.get(c, UNKNOWN_CLASS_RANK) for c in segments["class_"]],
+            "form": segments["form"].to_numpy(),
+            "oneway": [
+                TURNED_ONEWAY.get(way, way) if back else way
+                for way, back in zip(oneway, turned, strict=True)
+            ],
+            "level": segments["level"].to_numpy(dtype=np.int64),
+            "from_crossing_id": ends[:, 0],
+            "to_crossing_id": ends[:, 1],
+            "length_m": segments["length_m"].to_numpy(dtype=np.float64),
+            "line": np.where(turned, shapely.reverse(lines), lines),
+            "line_plane": np.where(turned, shapely.reverse(planes), planes),
+            **{name: numbers[name].astype(object).where(numbers[name].notna()) for name in RANGES},
+        }
     )
+
+
+def _rows(arriving: pd.DataFrame, ids: np.ndarray, *more: object) -> Any:
+    """Rows for COPY: id, columns TAKEN, RANGES, then `more`."""
+    for segment_id, row in zip(
+        ids.tolist(), arriving[[*TAKEN, *RANGES]].itertuples(index=False, name=None), strict=True
+    ):
+        *plain, line, plane = row[: len(TAKEN)]
+        yield (
+            segment_id,
+            *(_plain(value) for value in plain),
+            ewkb(line),
+            ewkb(plane, None),
+            *(_whole(value) for value in row[len(TAKEN) :]),
+            *more,
+        )
+
+
+def _plain(value: object) -> object:
+    """A street's id turns into a float beside unnamed ones: whole again, or none."""
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _whole(value: object) -> int | None:
     return None if pd.isna(value) else int(value)  # type: ignore[call-overload]
 
 
-def _refresh_attributes(session: Session, kept: list[tuple[int, object]]) -> int:
-    """Brings class, one-way and number ranges of kept segments up to date; how many really changed.
+def _insert(session: Session, fresh: pd.DataFrame, ids: np.ndarray, now: datetime) -> None:
+    copy_rows(session, "segment", ("id", *TAKEN, *RANGES, "since_at"), _rows(fresh, ids, now))
+
+
+def _refresh(session: Session, kept: pd.DataFrame, ids: np.ndarray) -> int:
+    """Brings the rows of kept segments up to the file; how many really changed.
 
     A range that the file does not tell is kept: it may have been worked out from door plates.
     """
-    if not kept:
+    if kept.empty:
         return 0
+    typed = ", ".join(f"{name} {kind}" for name, kind in TAKEN.items())
     session.execute(
         text(
-            "create temp table kept_segment (id bigint, class text, rank smallint, form text,"
-            " oneway text, left_from int, left_to int, right_from int, right_to int) on commit drop"
+            f"create temp table kept_segment (id bigint, {typed}, left_from int, left_to int,"
+            " right_from int, right_to int) on commit drop"
         )
     )
-    copy_rows(
-        session,
-        "kept_segment",
-        (*("id", "class", "rank", "form", "oneway"), *RANGES),
-        (
-            (
-                segment_id,
-                row.class_,  # type: ignore[attr-defined]
-                CLASS_RANK.get(row.class_, UNKNOWN_CLASS_RANK),  # type: ignore[attr-defined]
-                row.form,  # type: ignore[attr-defined]
-                row.oneway,  # type: ignore[attr-defined]
-                *(_whole(getattr(row, name)) for name in RANGES),
-            )
-            for segment_id, row in kept
-        ),
-    )
+    copy_rows(session, "kept_segment", ("id", *TAKEN, *RANGES), _rows(kept, ids))
+    values = {name: f"k.{name}" for name in TAKEN}
+    values |= {name: f"coalesce(k.{name}, s.{name})" for name in RANGES}
+    # Lines are compared byte by byte: `=` on geometries looks at direction and place, not at precision.
+    ours = [f"st_asbinary(s.{n})" if n.startswith("line") else f"s.{n}" for n in values]
+    theirs = [f"st_asbinary({v})" if n.startswith("line") else v for n, v in values.items()]
     result = session.execute(
         text(
-            "update segment s set class = k.class, rank = k.rank, form = k.form, oneway = k.oneway,"
-            " left_from = coalesce(k.left_from, s.left_from),"
-            " left_to = coalesce(k.left_to, s.left_to),"
-            " right_from = coalesce(k.right_from, s.right_from),"
-            " right_to = coalesce(k.right_to, s.right_to)"
-            " from kept_segment k where k.id = s.id and"
-            " (s.class, s.form, s.oneway, s.left_from, s.left_to, s.right_from, s.right_to)"
-            " is distinct from"
-            " (k.class, k.form, k.oneway, coalesce(k.left_from, s.left_from),"
-            " coalesce(k.left_to, s.left_to), coalesce(k.right_from, s.right_from),"
-            " coalesce(k.right_to, s.right_to))"
+            "update segment s set "  # noqa: S608 (fixed names)
+            + ", ".join(f"{name} = {value}" for name, value in values.items())
+            + " from kept_segment k where k.id = s.id and"
+            + f" ({', '.join(ours)}) is distinct from ({', '.join(theirs)})"
         )
     )
     session.execute(text("drop table kept_segment"))
     return int(result.rowcount)  # type: ignore[attr-defined]
-
-
-def _retire(session: Session, gone: list[int], now: datetime) -> None:
-    """Marks segments as gone and ends what was held by them; their rows and past stay."""
-    if not gone:
-        return
-    values = {"ids": gone, "now": now}
-    session.execute(text("update segment set gone_at = :now where id = any(:ids)"), values)
-    for table in ("grid_segment", "post_holding"):
-        session.execute(
-            text(
-                f"update {table} set valid = tstzrange(lower(valid), :now)"  # noqa: S608 (two fixed names)
-                " where segment_id = any(:ids) and valid @> cast(:now as timestamptz)"
-                " and lower(valid) < :now"
-            ),
-            values,
-        )
 
 
 def named_lines(session: Session) -> gpd.GeoDataFrame:

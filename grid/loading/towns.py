@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,8 @@ from grid.core.crs import plane_for
 from grid.house_numbers import assign_plates, ranges_from_plates
 from grid.loading.attach import attach_to_grids
 from grid.loading.places import load_boundaries, load_door_plates, load_places
-from grid.loading.streets import RANGES, StreetChange, load_streets, named_lines
+from grid.loading.street_change import StreetChange
+from grid.loading.streets import RANGES, load_streets, named_lines
 from grid.segments import cut
 from grid.town import ground_changed, town_facts
 
@@ -36,7 +37,14 @@ class TownReport:
 
     def plain(self) -> dict[str, Any]:
         """As printed."""
-        return asdict(self)
+        return {
+            "streets": self.streets.plain(),
+            "crossed_without_node": self.crossed_without_node,
+            "attached": self.attached,
+            "door_plates": self.door_plates,
+            "places": self.places,
+            "boundaries": self.boundaries,
+        }
 
 
 def load_town(

@@ -199,6 +199,7 @@ def _answer(
         cross_street=gazetteer.street_names[best.cross] if best.cross >= 0 else "",
         place_id=gazetteer.places.ids[best.place] if best.place >= 0 else None,
         segment_id=gazetteer.segment_ids[best.segment] if best.segment >= 0 else None,
+        segments=tuple((gazetteer.segment_ids[s], round(m, 1)) for s, m in best.segments),
         side=best.side,
         corrections=corrections,
         reasons=tuple(dict.fromkeys(reasons)),

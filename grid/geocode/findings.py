@@ -35,6 +35,7 @@ class Finding:
     likeness: float = 1.0
     confirmed: bool = False
     place_correction: Correction | None = None
+    segments: tuple[tuple[int, float], ...] = ()
 
 
 def options(ref: StreetRef | None) -> Iterator[tuple[int, float]]:

@@ -128,7 +128,8 @@ class Answer:
 
     match: door_plate, interpolated, crossing, crossing_offset, place, span, km_post, street, community, none.
     confidence: 0..1, the share of such answers that are right. x_m, y_m: None when none. line: parts (N, 2) of
-    spans and whole streets, else None. spread_m: radius in which the truth lies. side: "left" or "right" of the
+    spans and whole streets, else None. spread_m: radius in which the truth lies. segments: of a span, (segment id, metres of it), most first; segment_id is
+    then the first of them. side: "left" or "right" of the
     segment as digitised, or "". reasons: stable codes. candidates: ranked, the answer itself first.
     """
 
@@ -144,6 +145,7 @@ class Answer:
     cross_street: str = ""
     place_id: int | None = None
     segment_id: int | None = None
+    segments: tuple[tuple[int, float], ...] = ()
     side: str = ""
     corrections: tuple[Correction, ...] = ()
     reasons: tuple[str, ...] = ()

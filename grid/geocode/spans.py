@@ -79,20 +79,46 @@ def _finding(
 ) -> Finding:
     middle = ((a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
     segment = -1
+    held: tuple[tuple[int, float], ...] = ()
     if line is not None and len(line) > 1:
         shape = shapely.LineString(line)
         half = shape.interpolate(0.5, normalized=True)
         middle = (half.x, half.y)
-        near = gazetteer.lines.nearest(middle, street)
-        segment = near[0] if near else -1
+        held = segments_held(gazetteer, street, line)
+        segment = held[0][0] if held else -1
     else:
         line = np.asarray([a, b], dtype=np.float64)
         sure *= 0.8
     spread = max(20.0, math.dist(a, b) / 2)
     finding = Finding(
-        "span", middle, 0.95 * sure, spread, label, street=street, segment=segment, line=(line,)
+        "span",
+        middle,
+        0.95 * sure,
+        spread,
+        label,
+        street=street,
+        segment=segment,
+        line=(line,),
+        segments=held,
     )
     return to_side(finding, gazetteer, parsed.side) if parsed.side and street >= 0 else finding
+
+
+def segments_held(gazetteer: Gazetteer, street: int, line: Floats) -> tuple[tuple[int, float], ...]:
+    """(dense segment, metres of it on a stretch of its own street), most first; less than a metre is left out."""
+    stretch = shapely.buffer(shapely.LineString(line), 0.2, cap_style="flat")
+    found = [
+        (
+            s,
+            float(
+                shapely.length(
+                    shapely.intersection(shapely.LineString(gazetteer.lines.points(s)), stretch)
+                )
+            ),
+        )
+        for s in gazetteer.lines.of_street[street]
+    ]
+    return tuple(sorted(((s, m) for s, m in found if m >= 1.0), key=lambda f: (-f[1], f[0])))
 
 
 def _end_points(end: End, street: int, gazetteer: Gazetteer) -> Iterator[tuple[Point, float]]:

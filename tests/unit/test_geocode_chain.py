@@ -247,3 +247,15 @@ def test_columns_of_different_length_are_refused() -> None:
 
 def test_an_empty_town_answers_nothing() -> None:
     assert geocode("解放路21号", Gazetteer.build(GazetteerData())).match == "none"
+
+
+def test_a_span_names_all_its_segments_and_goes_to_the_longest(town: Gazetteer) -> None:
+    """From 5 (x=40+0.22*120=66.7) to the crossing at 400: 133 m of the first segment, all 200 m of the second."""
+    answer = geocode("解放路5号至建设路段", town)
+    assert answer.match == "span"
+    assert answer.segment_id == 101
+    assert [s for s, _ in answer.segments] == [101, 100]
+    assert [m for _, m in answer.segments] == [
+        pytest.approx(200, abs=1),
+        pytest.approx(133.3, abs=1),
+    ]

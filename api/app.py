@@ -14,7 +14,7 @@ from api.errors import add_error_answers
 from api.live import LiveFeed
 from api.pages import routers as page_routers
 from api.pages.security import SecurityHeaders
-from api.routes import accounts, ground, health, incidents, live
+from api.routes import accounts, grids, ground, health, incidents, live
 from api.services import Services, make_services
 
 STATIC = Path(__file__).parent / "static"
@@ -44,7 +44,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.services = services or make_services()
     app.add_middleware(SecurityHeaders)
     add_error_answers(app)
-    for module in (incidents, ground, accounts, live, health):
+    for module in (incidents, ground, grids, accounts, live, health):
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)

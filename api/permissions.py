@@ -16,6 +16,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "read_all_incidents": DESK_ROLES | READING_ROLES | {"collector"},
     "report": frozenset(ROLES),
     "fix_place": DESK_ROLES,
+    "edit_grids": frozenset({"administrator", "watch_chief", "dispatcher", "analyst"}),
     "move": DESK_ROLES | POST_ROLES | {"collector", "leader"},
     "see_reporter": DESK_ROLES,
     "see_people": DESK_ROLES | READING_ROLES | POST_ROLES | {"collector"},

@@ -34,6 +34,7 @@ class GroundIndex:
     tree: shapely.STRtree
     holdings: pd.DataFrame
     grids: dict[int, tuple[str, str]]
+    read_us: int
 
     def on_street(
         self, place: Floats, street_ids: Ints, row: Ints, side: Ints
@@ -95,6 +96,12 @@ def read_ground_index(session: Session) -> GroundIndex:
             row.id: (row.code, row.name)
             for row in session.execute(text("select id, code, name from grid"))
         },
+        read_us=int(
+            session.scalar(
+                text("select (extract(epoch from statement_timestamp()) * 1000000)::bigint")
+            )
+            or 0
+        ),
     )
 
 
@@ -125,7 +132,7 @@ def grids_of(
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """grid_id of each (row, side) at a moment, -1 for none; and whether it was held then.
 
-    For a moment at which nobody held it, the grid that holds it now (open end), as in `grid/locate.py`.
+    For a moment at which nobody held it, the grid that held it when the index was read, as in `grid/locate.py`.
     """
     asked = pd.DataFrame(
         {"row": row, "side": side.astype(np.int8), "at": at_us, "order": np.arange(len(row))}
@@ -138,9 +145,10 @@ def grids_of(
     grid = np.where(valid, then["grid_id"].fillna(-1).to_numpy(), -1).astype(np.int64)
     held_then = grid >= 0
     if not held_then.all():
-        open_ended = ground.holdings[ground.holdings["to_us"] >= 9_000_000_000_000_000]
+        since, until = ground.holdings["from_us"], ground.holdings["to_us"]
+        present = ground.holdings[(since <= ground.read_us) & (ground.read_us < until)]
         now = np.full((len(ground.segment_ids), 2), -1, dtype=np.int64)
-        now[open_ended["row"].to_numpy(), open_ended["side"].to_numpy()] = open_ended["grid_id"]
+        now[present["row"].to_numpy(), present["side"].to_numpy()] = present["grid_id"]
         safe = np.where(row >= 0, row, 0)
         today = np.where(row >= 0, now[safe, np.where(side > 0, 1, 0)], -1)
         grid = np.where(held_then, grid, today)

@@ -36,15 +36,16 @@ def read_network(
     session: Session,
     within: str | None = None,
     incident_counts: Mapping[int, int] | None = None,
+    at: datetime | None = None,
 ) -> TownNetwork:
-    """Reads the network; `within` "communities" keeps grids inside communities.
+    """Reads the network as divided at a moment (now); `within` "communities" keeps grids inside communities.
 
     The weight is length in metres, or, with `incident_counts` by segment id, the incidents plus a
     small share of the length. Raises BadInput `division.within_unknown`, `division.no_segments`.
     """
     if within not in (None, "communities"):
         raise BadInput("division.within_unknown", field="within", within=within)
-    rows = session.execute(text(_NETWORK)).all()
+    rows = session.execute(text(_NETWORK), {"at": at}).all()
     if not rows:
         raise BadInput("division.no_segments")
     length = np.array([r.length_m for r in rows], dtype=np.float64)
@@ -68,7 +69,11 @@ def read_network(
     grids = {
         row.id: (row.code, row.name, row.name_en)
         for row in session.execute(
-            text("select id, code, name, name_en from grid where upper_inf(valid)")
+            text(
+                "select id, code, name, name_en from grid"
+                " where valid @> coalesce(cast(:at as timestamptz), statement_timestamp())"
+            ),
+            {"at": at},
         )
     }
     return TownNetwork(
@@ -94,7 +99,8 @@ _NETWORK = """
         where b.level = 'community' and st_intersects(b.area, st_lineinterpolatepoint(s.line, 0.5))
         order by b.id limit 1
     ) c on true
-    left join grid_segment h on h.segment_id = s.id and h.side = 'left' and upper_inf(h.valid)
+    left join grid_segment h on h.segment_id = s.id and h.side = 'left'
+        and h.valid @> coalesce(cast(:at as timestamptz), statement_timestamp())
     where s.gone_at is null order by s.id
 """
 

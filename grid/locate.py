@@ -65,14 +65,14 @@ left join lateral (
     select g.id, g.code, g.name, h.valid @> cast(:at as timestamptz) as held
     from grid_segment h join grid g on g.id = h.grid_id
     where h.segment_id = near.id and h.side = 'left'
-      and (h.valid @> cast(:at as timestamptz) or upper_inf(h.valid))
+      and (h.valid @> cast(:at as timestamptz) or h.valid @> statement_timestamp())
     order by h.valid @> cast(:at as timestamptz) desc limit 1
 ) left_grid on true
 left join lateral (
     select g.id, g.code, g.name, h.valid @> cast(:at as timestamptz) as held
     from grid_segment h join grid g on g.id = h.grid_id
     where h.segment_id = near.id and h.side = 'right'
-      and (h.valid @> cast(:at as timestamptz) or upper_inf(h.valid))
+      and (h.valid @> cast(:at as timestamptz) or h.valid @> statement_timestamp())
     order by h.valid @> cast(:at as timestamptz) desc limit 1
 ) right_grid on true
 """)

@@ -30,10 +30,11 @@ def segments_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.
         " l.code as grid_left, r.code as grid_right, st_asbinary(s.line) as geometry"
         " from segment s left join street t on t.id = s.street_id"
         " left join grid_segment hl on hl.segment_id = s.id and hl.side = 'left'"
-        " and upper_inf(hl.valid) left join grid l on l.id = hl.grid_id"
+        " and hl.valid @> cast(:at as timestamptz) left join grid l on l.id = hl.grid_id"
         " left join grid_segment hr on hr.segment_id = s.id and hr.side = 'right'"
-        " and upper_inf(hr.valid) left join grid r on r.id = hr.grid_id"
+        " and hr.valid @> cast(:at as timestamptz) left join grid r on r.id = hr.grid_id"
         " where s.gone_at is null order by s.id",
+        at,
     )
     frame.insert(
         1, "grid_code", frame["grid_left"].where(frame["grid_left"] == frame["grid_right"])
@@ -47,9 +48,11 @@ def grids_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.Geo
         session,
         "select g.code, g.name, g.name_en, count(*) as segments, sum(s.length_m) as length_m,"
         " st_asbinary(st_collect(s.line order by s.id)) as geometry from grid g"
-        " join (select distinct grid_id, segment_id from grid_segment where upper_inf(valid)) h"
+        " join (select distinct grid_id, segment_id from grid_segment"
+        " where valid @> cast(:at as timestamptz)) h"
         " on h.grid_id = g.id join segment s on s.id = h.segment_id and s.gone_at is null"
-        " where upper_inf(g.valid) group by g.id order by g.code",
+        " where g.valid @> cast(:at as timestamptz) group by g.id order by g.code",
+        at,
     )
     return _with_crews(session, frame, "code", at) if with_people else frame
 
@@ -68,6 +71,7 @@ def incidents_frame(session: Session, at: datetime, *, with_people: bool) -> gpd
         " left join grid g on g.id = i.grid_id left join lateral (select post, assignee_id"
         " from task where task.incident_id = i.id order by lead desc, id desc limit 1) k on true"
         " left join staff p on p.id = k.assignee_id where i.point is not null order by i.id",
+        at,
     )
     return frame if with_people else frame.drop(columns="assignee")
 
@@ -119,8 +123,8 @@ def export_layer(
     return len(frame)
 
 
-def _read(session: Session, query: str) -> gpd.GeoDataFrame:
-    result = session.execute(text(query))
+def _read(session: Session, query: str, at: datetime) -> gpd.GeoDataFrame:
+    result = session.execute(text(query), {"at": at})
     columns = list(result.keys())
     frame = pd.DataFrame([tuple(row) for row in result], columns=columns)
     shapes = shapely.from_wkb([None if g is None else bytes(g) for g in frame.pop("geometry")])

@@ -16,13 +16,16 @@ SEGMENT_LIMIT = 200_000
 
 
 def segments_geojson(
-    session: Session, bbox: tuple[float, float, float, float] | None = None
+    session: Session,
+    bbox: tuple[float, float, float, float] | None = None,
+    at: datetime | None = None,
 ) -> bytes:
-    """Segments in force as GeoJSON (EPSG:4326): id, street, class, form, length_m, grid, grid_left, grid_right."""
-    where, values = "", {}
+    """Segments in force with their grids at a moment (now) as GeoJSON (EPSG:4326): id, street, class, form, length_m, grid, grid_left, grid_right."""
+    where = ""
+    values: dict[str, Any] = {"at": at}
     if bbox is not None:
         where = " and s.line && st_makeenvelope(:west, :south, :east, :north, 4326)"
-        values = dict(zip(("west", "south", "east", "north"), bbox, strict=True))
+        values |= dict(zip(("west", "south", "east", "north"), bbox, strict=True))
     rows = session.execute(
         text(
             "select s.id, t.name as street, s.class as class, s.form, round(s.length_m::numeric, 1)"  # noqa: S608 (fixed words)
@@ -30,9 +33,9 @@ def segments_geojson(
             " st_asgeojson(s.line, 6) as geometry from segment s"
             " left join street t on t.id = s.street_id"
             " left join grid_segment hl on hl.segment_id = s.id and hl.side = 'left'"
-            " and upper_inf(hl.valid) left join grid l on l.id = hl.grid_id"
+            " and hl.valid @> coalesce(cast(:at as timestamptz), statement_timestamp()) left join grid l on l.id = hl.grid_id"
             " left join grid_segment hr on hr.segment_id = s.id and hr.side = 'right'"
-            " and upper_inf(hr.valid) left join grid r on r.id = hr.grid_id"
+            " and hr.valid @> coalesce(cast(:at as timestamptz), statement_timestamp()) left join grid r on r.id = hr.grid_id"
             f" where s.gone_at is null {where} order by s.id limit {SEGMENT_LIMIT}"
         ),
         values,
@@ -59,10 +62,11 @@ def grids_list(session: Session, at: datetime, *, with_people: bool) -> list[dic
         text(
             "select g.id, g.code, g.name, g.name_en, count(distinct s.id) as segments,"
             " coalesce(sum(s.length_m), 0) / 2 as length_m from grid g"
-            " left join grid_segment h on h.grid_id = g.id and upper_inf(h.valid)"
+            " left join grid_segment h on h.grid_id = g.id and h.valid @> cast(:at as timestamptz)"
             " left join segment s on s.id = h.segment_id and s.gone_at is null"
-            " where upper_inf(g.valid) group by g.id order by g.code"
-        )
+            " where g.valid @> cast(:at as timestamptz) group by g.id order by g.code"
+        ),
+        {"at": at},
     ).all()
     crews = _crews(session, at) if with_people else {}
     return [
@@ -85,10 +89,12 @@ def grids_geojson(session: Session, at: datetime, *, with_people: bool) -> bytes
     rows = session.execute(
         text(
             "select g.code, st_asgeojson(st_collect(s.line), 6) as geometry from grid g"
-            " join (select distinct grid_id, segment_id from grid_segment where upper_inf(valid)) h"
+            " join (select distinct grid_id, segment_id from grid_segment"
+            " where valid @> cast(:at as timestamptz)) h"
             " on h.grid_id = g.id join segment s on s.id = h.segment_id and s.gone_at is null"
-            " where upper_inf(g.valid) group by g.id, g.code order by g.code"
-        )
+            " where g.valid @> cast(:at as timestamptz) group by g.id, g.code order by g.code"
+        ),
+        {"at": at},
     )
     return _collection([_feature(row.code, row.geometry, facts[row.code]) for row in rows])
 

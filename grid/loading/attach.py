@@ -14,44 +14,45 @@ def attach_to_grids(session: Session, now: datetime) -> int:
     """Gives every side without a grid to a neighbour's grid, from `now`; how many segments were attached.
 
     Rule: the grid of the segment that shares a crossing with it, the same street first, then the longest;
-    ring by ring; what touches nothing goes to the grid of the nearest segment. Does nothing in a town
-    that has no grids.
+    ring by ring; what touches nothing goes to the grid of the nearest segment. It also follows its neighbour
+    through every change already planned. Does nothing in a town that has no grids.
     """
-    attached = 0
-    while True:
-        result = session.execute(_BY_CROSSING, {"now": now})
-        count = int(result.rowcount)  # type: ignore[attr-defined]
-        if count == 0:
-            break
-        attached += count
-    result = session.execute(_BY_DISTANCE, {"now": now})
-    attached += int(result.rowcount)  # type: ignore[attr-defined]
+    attached: set[int] = set()
+    while found := set(session.scalars(_BY_CROSSING, {"now": now})):
+        attached |= found
+    attached |= set(session.scalars(_BY_DISTANCE, {"now": now}))
     if attached:
         ground_changed(session)
-    return attached // 2
+    return len(attached)
 
 
 _HOMELESS = """
     homeless as (
         select s.id, s.street_id, s.line_plane, s.from_crossing_id, s.to_crossing_id from segment s
         where s.gone_at is null and not exists (
-            select 1 from grid_segment h where h.segment_id = s.id and upper_inf(h.valid))
+            select 1 from grid_segment h
+            where h.segment_id = s.id and h.valid @> cast(:now as timestamptz))
     )
 """
+# The neighbour's left side stands for the neighbour, now and in what is planned.
 _INSERT = """
     insert into grid_segment (segment_id, side, grid_id, valid)
-    select f.id, side.name, f.grid_id, tstzrange(:now, null)
-    from found f cross join (values ('left'), ('right')) as side (name)
+    select f.id, side.name, h.grid_id, tstzrange(greatest(lower(h.valid), :now), upper(h.valid))
+    from found f join grid_segment h on h.segment_id = f.neighbour_id and h.side = 'left'
+        and (upper_inf(h.valid) or upper(h.valid) > :now)
+    cross join (values ('left'), ('right')) as side (name)
+    returning segment_id
 """
 _BY_CROSSING = text(
     f"""
     with {_HOMELESS}, found as (
-        select distinct on (n.id) n.id, h.grid_id
+        select distinct on (n.id) n.id, o.id as neighbour_id
         from homeless n
         join segment o on o.gone_at is null and o.id <> n.id
             and (o.from_crossing_id in (n.from_crossing_id, n.to_crossing_id)
                  or o.to_crossing_id in (n.from_crossing_id, n.to_crossing_id))
-        join grid_segment h on h.segment_id = o.id and upper_inf(h.valid)
+        join grid_segment h on h.segment_id = o.id and h.side = 'left'
+            and h.valid @> cast(:now as timestamptz)
         order by n.id, (o.street_id = n.street_id) desc nulls last, o.length_m desc, o.id
     )
     {_INSERT}
@@ -60,10 +61,11 @@ _BY_CROSSING = text(
 _BY_DISTANCE = text(
     f"""
     with {_HOMELESS}, found as (
-        select n.id, near.grid_id from homeless n
+        select n.id, near.neighbour_id from homeless n
         cross join lateral (
-            select h.grid_id from segment o
-            join grid_segment h on h.segment_id = o.id and upper_inf(h.valid)
+            select o.id as neighbour_id from segment o
+            join grid_segment h on h.segment_id = o.id and h.side = 'left'
+                and h.valid @> cast(:now as timestamptz)
             where o.gone_at is null order by o.line_plane <-> n.line_plane limit 1
         ) near
     )

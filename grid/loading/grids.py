@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.types.range import TimestamptzRange
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.core.bulk import copy_rows
 from grid.core.errors import BadInput
-from grid.models import SIDES, Grid
+from grid.in_force import end_grid, new_grid, refuse_planned, rename_from
+from grid.models import SIDES
 from grid.town import ground_changed, lock_ground
 
 
@@ -48,8 +48,9 @@ def put_in_force(
 ) -> int:
     """Makes `holdings` the division from `from_at`; returns how many holdings changed hands.
 
-    A grid whose code stays keeps its row and its crew. Raises BadInput `grids.unknown_code`,
-    `grids.segment_missing` when a segment in force would be left without a grid.
+    A grid whose code stays keeps its crew. Nothing changes before `from_at`. Raises BadInput
+    `grids.unknown_code`, `grids.segment_missing` when a segment in force would be left without a grid;
+    Conflict `grids.changed_later` when something is planned for after `from_at`.
     """
     lock_ground(session)
     codes = {name.code for name in names}
@@ -64,12 +65,13 @@ def put_in_force(
     ]
     if left_out:
         raise BadInput("grids.segment_missing", count=len(left_out), segments=left_out[:5])
+    refuse_planned(session, from_at)
     grid_ids = _grid_rows(session, names, from_at)
     _arriving(session, holdings, grid_ids)
     ended = session.execute(
         text(
             "update grid_segment g set valid = tstzrange(lower(g.valid), :at)"
-            " where upper_inf(g.valid) and not exists (select 1 from arriving_holding a"
+            " where g.valid @> cast(:at as timestamptz) and not exists (select 1 from arriving_holding a"
             " where a.segment_id = g.segment_id and a.side = g.side and a.grid_id = g.grid_id)"
         ),
         {"at": from_at},
@@ -80,7 +82,7 @@ def put_in_force(
             "insert into grid_segment (segment_id, side, grid_id, valid)"
             " select a.segment_id, a.side, a.grid_id, tstzrange(:at, null) from arriving_holding a"
             " where not exists (select 1 from grid_segment g where g.segment_id = a.segment_id"
-            " and g.side = a.side and upper_inf(g.valid))"
+            " and g.side = a.side and g.valid @> cast(:at as timestamptz))"
         ),
         {"at": from_at},
     )
@@ -92,27 +94,21 @@ def put_in_force(
 
 
 def _grid_rows(session: Session, names: Sequence[GridName], from_at: datetime) -> dict[str, int]:
-    """Row ids by code; a code in force keeps its row and takes the new name."""
-    present: dict[str, int] = dict(
-        session.execute(select(Grid.code, Grid.id).where(text("upper_inf(valid)"))).tuples().all()
+    """Row ids by code; a code in force at that moment keeps its row and takes the new name."""
+    present = _grids_at(session, from_at)
+    return {
+        name.code: rename_from(session, present[name.code], name.name, name.name_en, from_at)
+        if name.code in present
+        else new_grid(session, name.code, name.name, name.name_en, from_at)
+        for name in names
+    }
+
+
+def _grids_at(session: Session, at: datetime) -> dict[str, int]:
+    rows = session.execute(
+        text("select code, id from grid where valid @> cast(:at as timestamptz)"), {"at": at}
     )
-    for name in names:
-        if name.code in present:
-            session.execute(
-                text("update grid set name = :name, name_en = :name_en where id = :id"),
-                {"name": name.name, "name_en": name.name_en, "id": present[name.code]},
-            )
-        else:
-            row = Grid(
-                code=name.code,
-                name=name.name,
-                name_en=name.name_en,
-                valid=TimestamptzRange(from_at, None),
-            )
-            session.add(row)
-            session.flush()
-            present[name.code] = row.id
-    return present
+    return {row.code: row.id for row in rows}
 
 
 def _arriving(session: Session, holdings: Sequence[Holding], grid_ids: dict[str, int]) -> None:
@@ -134,19 +130,6 @@ def _arriving(session: Session, holdings: Sequence[Holding], grid_ids: dict[str,
 
 def _end_empty_grids(session: Session, codes: set[str], at: datetime) -> None:
     """Ends the grids that the new division no longer has, and the posts held in them."""
-    values = {"codes": sorted(codes), "at": at}
-    session.execute(
-        text(
-            "update post_holding p set valid = tstzrange(lower(p.valid), :at) from grid g"
-            " where g.id = p.grid_id and upper_inf(g.valid) and not g.code = any(:codes)"
-            " and p.valid @> cast(:at as timestamptz) and lower(p.valid) < :at"
-        ),
-        values,
-    )
-    session.execute(
-        text(
-            "update grid set valid = tstzrange(lower(valid), :at)"
-            " where upper_inf(valid) and not code = any(:codes) and lower(valid) < :at"
-        ),
-        values,
-    )
+    for code, grid_id in _grids_at(session, at).items():
+        if code not in codes:
+            end_grid(session, grid_id, at)

@@ -5,40 +5,34 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
-import api.cli.accounts as accounts
-import api.cli.checking as checking
-import api.cli.database as database
-import api.cli.demonstration as demonstration
-import api.cli.dividing as dividing
-import api.cli.exporting as exporting
-import api.cli.importing as importing
-import api.cli.pointing as pointing
-import api.cli.serving as serving
+from api.cli.lazy import LazyGroup, Place, UsageError
 from api.cli.output import language
 from api.i18n import translate
 from grid.core.errors import BadInput, NotFound, Trouble
 
-app = typer.Typer(
-    name="gridward",
-    help="Responsibility grids for a city's streets, and the dispatch of every incident.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+# In the order of the help; each with where it is and the line the help shows for it.
+COMMANDS = {
+    "serve": Place(
+        "api.cli.serving", "serve", "Start the database, bring it up to date and serve."
+    ),
+    "db": Place("api.cli.database", "app", "The town's database."),
+    "demo": Place("api.cli.demonstration", "demo", "Load the invented town."),
+    "import": Place("api.cli.importing", "app", "Streets, people and incidents from files."),
+    "divide": Place("api.cli.dividing", "divide", "Divide the streets into balanced grids."),
+    "grids": Place("api.cli.grids", "app", "Move segments, split, merge and rename grids."),
+    "geocode": Place("api.cli.pointing", "geocode", "Find the places of a table's words."),
+    "route": Place("api.cli.pointing", "route", "Find who answers for a table's points."),
+    "export": Place("api.cli.exporting", "export", "Write a layer for QGIS or geopandas."),
+    "check": Place("api.cli.checking", "check", "Prove that the town's data is whole."),
+    "account": Place("api.cli.accounts", "app", "Who may sign in."),
+}
+app = LazyGroup(
+    "gridward",
+    COMMANDS,
+    "Responsibility grids for a city's streets, and the dispatch of every incident.",
 )
-app.add_typer(database.app, name="db")
-app.add_typer(importing.app, name="import")
-app.add_typer(accounts.app, name="account")
-app.command("serve")(serving.serve)
-app.command("demo")(demonstration.demo)
-app.command("divide")(dividing.divide)
-app.command("geocode")(pointing.geocode)
-app.command("route")(pointing.route)
-app.command("export")(exporting.export)
-app.command("check")(checking.check)
 
 
 def main() -> None:
@@ -48,12 +42,14 @@ def main() -> None:
     except Trouble as trouble:
         print(translate(language(), trouble.code, **trouble.values), file=sys.stderr)  # noqa: T201
         sys.exit(2 if isinstance(trouble, (BadInput, NotFound)) else 1)
-    except click.UsageError as error:
-        error.show()
+    except UsageError as error:
+        words = error.format_message()
+        whole_help = "\n" in words  # of a group called without a command
+        print(words if whole_help else f"{words} (gridward --help)", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except click.exceptions.Exit as leaving:
+    except typer.Exit as leaving:
         sys.exit(leaving.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output has gone (`gridward … | head`): no more to say.

@@ -1,24 +1,28 @@
-"""`gridward db`: the private cluster, migrations, backup and restore."""
+"""`gridward db`: the private cluster. What needs the tables is in `keeping`, loaded only for that."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from api.cli.opening import prepare
-from api.cli.output import Json, finish, say
-from api.migrate import migrate as run_migrations
-from api.services import make_services
-from grid.core.cluster import Cluster, find_binaries
-from grid.core.database import database_url
-from grid.core.errors import BadInput, Unavailable
+from api.cli.lazy import LazyGroup, Place
+from api.cli.output import Json, finish
+from grid.core.cluster import Cluster
+from grid.core.errors import BadInput
 from grid.core.settings import DatabaseSettings
 
-app = typer.Typer(no_args_is_help=True, help="The town's database. Example: gridward db url")
+app = LazyGroup(
+    "db",
+    {
+        "start": Place("api.cli.database", "start", "Start the private cluster."),
+        "stop": Place("api.cli.database", "stop", "Stop the private cluster."),
+        "status": Place("api.cli.database", "status", "Say whether the database answers."),
+        "url": Place("api.cli.database", "url", "Print a libpq URL of the database."),
+        "migrate": Place("api.cli.keeping", "migrate", "Bring the tables to the newest version."),
+        "backup": Place("api.cli.keeping", "backup", "Write the database into one archive."),
+        "restore": Place("api.cli.keeping", "restore", "Replace the database by an archive."),
+    },
+    "The town's database. Example: gridward db url",
+)
 
 
 def _own() -> Cluster:
@@ -28,7 +32,6 @@ def _own() -> Cluster:
     return Cluster(settings)
 
 
-@app.command()
 def start(as_json: Json = False) -> None:
     """Start the private cluster. Example: gridward db start"""
     cluster = _own()
@@ -36,13 +39,11 @@ def start(as_json: Json = False) -> None:
     finish({"running": True, "url": cluster.url()}, as_json)
 
 
-@app.command()
 def stop(as_json: Json = False) -> None:
     """Stop the private cluster. Example: gridward db stop"""
     finish({"stopped": _own().stop(), "running": False}, as_json)
 
 
-@app.command()
 def status(as_json: Json = False) -> None:
     """Say whether the database answers. Example: gridward db status"""
     settings = DatabaseSettings()
@@ -53,64 +54,11 @@ def status(as_json: Json = False) -> None:
     finish({"private": True, "running": cluster.running(), "home": str(cluster.home)}, as_json)
 
 
-@app.command()
 def url(as_json: Json = False) -> None:
     """Print a libpq URL of the database. Example: psql "$(gridward db url)" """
-    address = database_url(DatabaseSettings())
+    settings = DatabaseSettings()
+    address = settings.database_url or Cluster(settings).url()
     if as_json:
         finish({"url": address}, True)
     else:
         typer.echo(address)
-
-
-@app.command()
-def migrate(as_json: Json = False) -> None:
-    """Bring the tables to the newest version. Example: gridward db migrate"""
-    services = make_services()
-    run_migrations(services.engine)
-    finish({"migrated": True}, as_json)
-
-
-@app.command()
-def backup(
-    file: Annotated[Path, typer.Argument(help="The archive to write.")], as_json: Json = False
-) -> None:
-    """Write the whole database into one archive. Example: gridward db backup town.dump"""
-    services = prepare()
-    fresh = file.with_name(file.name + ".new")
-    _run(
-        "pg_dump", ["--format=custom", f"--file={fresh}", database_url(services.settings.database)]
-    )
-    fresh.replace(file)
-    finish({"file": str(file), "bytes": file.stat().st_size}, as_json)
-
-
-@app.command()
-def restore(
-    file: Annotated[Path, typer.Argument(help="An archive of `gridward db backup`.")],
-    as_json: Json = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Replace what is there.")] = False,
-) -> None:
-    """Replace the database by an archive. Example: gridward db restore town.dump --yes"""
-    if not file.exists():
-        raise BadInput("import.file_missing", field="file", path=str(file))
-    if not yes:
-        raise BadInput("db.restore_unconfirmed", field="--yes")
-    services = make_services()
-    services.engine.dispose()
-    target = f"--dbname={database_url(services.settings.database)}"
-    _run(
-        "pg_restore",
-        ["--clean", "--if-exists", "--no-owner", "--single-transaction", target, str(file)],
-    )
-    say("db.restored", file=file)
-    finish({"restored": str(file)}, as_json)
-
-
-def _run(program: str, arguments: list[str]) -> None:
-    binary = find_binaries(DatabaseSettings()) / program
-    done = subprocess.run(  # noqa: S603 (PostgreSQL's own program, no shell)
-        [str(binary), *arguments], capture_output=True, text=True, check=False, env={**os.environ}
-    )
-    if done.returncode != 0:
-        raise Unavailable("db.program_failed", program=program, detail=done.stderr.strip()[-400:])

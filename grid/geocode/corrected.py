@@ -29,6 +29,8 @@ _FIRST_OF_TWO = re.compile(
 _SECTION = re.compile(r"[一二三四五六七八九十\d]+段")
 _BEFORE_A_NAME = frozenset("与和到至从自由在近区县市镇乡村里路街、往向于沿经过映理的是")
 MOST_RIVALS = 8
+MOST_CORRECTED = 6
+"""Streets of one text that are looked at for wrong keys; a place is told with two or three."""
 Span = tuple[int, int]
 _BEFORE_NUMBER = re.compile(
     r"(?=[0-9零一二三四五六七八九十百]+(?:号|弄|巷|-|之|附|$))|(?=(?:交叉|交汇|路口|与|和))"
@@ -82,7 +84,7 @@ def unknown_streets(text: Text) -> None:
 
 def corrected_streets(text: Text, gazetteer: Gazetteer) -> None:
     """Where a street-like word is not known, take the name that one wrong key explains, and say so."""
-    for n, ref in enumerate(text.streets):
+    for n, ref in enumerate(text.streets[:MOST_CORRECTED]):
         marker = chr(w.STREET0 + n)
         start, end = text.marked.find(marker), text.marked.rfind(marker) + 1
         if end <= 0:

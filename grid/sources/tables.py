@@ -41,7 +41,8 @@ def read_table(
             raise BadInput(
                 "import.field_missing", field=name, missing=name, known=", ".join(table.columns)
             )
-    return table.apply(lambda column: column.str.strip())
+    trimmed: pd.DataFrame = table.apply(lambda column: column.str.strip())
+    return trimmed
 
 
 def _read(path: Path) -> pd.DataFrame:

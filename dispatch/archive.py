@@ -92,9 +92,8 @@ def import_incidents(
         raise BadInput("import.no_report_columns", field="description", known=known)
     report = ArchiveReport(rows=len(frame))
     lon, lat = _numbers(frame, "lon"), _numbers(frame, "lat")
-    words = _words(frame, "address").where(
-        _words(frame, "address") != "", _words(frame, "description")
-    )
+    # Addresses tell a default point; only a file without any is judged by what was said.
+    words = _words(frame, "address" if "address" in frame else "description")
     _, catalogue = desk.read(session)
     standing = _wgs84(frame, catalogue.channel(channel).datum, lon, lat)
     report.default_points = default_points(*standing, words.tolist())

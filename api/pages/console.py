@@ -26,7 +26,10 @@ KEYS = (
     *(("f", "filter"), ("m", "map"), ("Esc", "close"), ("?", "help")),
 )
 # What each move wants to be told, from the one table of the closed loop.
-NEEDS = {name: move.needs for name, move in (*MOVES.items(), *TASK_MOVES.items())}
+NEEDS: dict[str, tuple[str, ...]] = {
+    **{name: move.needs for name, move in MOVES.items()},
+    **{name: move.needs for name, move in TASK_MOVES.items()},
+}
 STORY_MESSAGES = (
     *(
         "incident.",

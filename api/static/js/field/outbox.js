@@ -1,15 +1,17 @@
 // The outbox: everything done on the phone is first written here, then sent in order; nothing leaves it unsent
 // unless its owner gives it up. Each account on a shared phone has its own.
 import { get, post, upload, Problem } from "../api.js";
-import { addItem, allItems, putItem, removeItem } from "./store.js";
+import { addItem, allItems, keep, kept, putItem, removeItem } from "./store.js";
 
 const STUCK = new Set(["conflict", "refused"]);
 const LONGEST_WAIT_MS = 60000;
+const STEPS_KEPT = 200;
 
 export class Outbox {
   constructor({ account, username, onChange, onSent, renew }) {
     Object.assign(this, { account, username, onChange, onSent, renew });
     this.items = [];
+    this.steps = null; // "number:version" that a step of ours left behind → the version it made
     this.busy = false;
     this.wait_ms = 2000;
     this.timer = 0;
@@ -25,31 +27,53 @@ export class Outbox {
 
   /** Writes what was done; resolves only when it is safe on the phone. */
   async add(items) {
+    await this.readSteps();
     for (const item of items) {
+      if (item.kind === "move") item.version = this.afterOwnSteps(item.number, item.version);
       await addItem({ account: this.account, client_id: crypto.randomUUID(), at: new Date().toISOString(), state: "waiting", ...item });
     }
     await this.read();
     this.send();
   }
 
+  async readSteps() {
+    this.steps ??= new Map(await kept(`steps:${this.account}`).catch(() => []) || []);
+  }
+
+  /** The screen may still show the version before our own last step: what we do next stands on that step. */
+  afterOwnSteps(number, version) {
+    let now = version;
+    while (this.steps.has(`${number}:${now}`)) now = this.steps.get(`${number}:${now}`);
+    return now;
+  }
+
   async send() {
     if (this.busy || !this.items.some((item) => !STUCK.has(item.state))) return;
     this.busy = true;
     clearTimeout(this.timer);
-    const held = new Set(); // an incident whose earlier item is stuck keeps its later ones back
+    let later = false;
     try {
-      for (const item of await this.read()) {
-        if (STUCK.has(item.state)) held.add(item.number);
-        if (held.has(item.number)) continue;
-        const done = await this.sendOne(item);
-        if (done === "later") return this.again();
-        if (done === "stuck") held.add(item.number);
+      await this.readSteps();
+      // Read anew after each: more may have been written while one was on its way.
+      for (let item = this.next(await this.read()); item && !later; item = this.next(await this.read())) {
+        later = (await this.sendOne(item)) === "later";
       }
-      this.wait_ms = 2000;
     } finally {
       this.busy = false;
       await this.read();
     }
+    if (later) this.again();
+    else this.wait_ms = 2000;
+  }
+
+  /** The first item that may go: an incident whose earlier item is stuck keeps its later ones back. */
+  next(items) {
+    const held = new Set();
+    for (const item of items) {
+      if (STUCK.has(item.state)) held.add(item.number);
+      else if (!held.has(item.number)) return item;
+    }
+    return null;
   }
 
   again() {
@@ -100,7 +124,9 @@ export class Outbox {
 
   async finished(item, answer) {
     // What we did later was done on top of this very step: it now stands on the version the step made.
-    if (item.kind === "move" && answer?.version) {
+    if (item.kind === "move" && answer?.version > item.version) {
+      this.steps.set(`${item.number}:${item.version}`, answer.version);
+      await keep(`steps:${this.account}`, [...this.steps].slice(-STEPS_KEPT));
       for (const later of this.items) {
         if (later.order > item.order && later.number === item.number && later.kind === "move" && later.version === item.version) {
           later.version = answer.version;

@@ -133,15 +133,21 @@ def propose(
     incident_counts: Mapping[int, int] | None = None,
     keep: bool = False,
     ceiling: float | None = None,
+    floor: float | None = None,
+    at: datetime | None = None,
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Proposal:
-    """Divides the town's segments into `grids` grids. Raises what `read_network` and `divide` raise."""
-    town = read_network(session, within, incident_counts)
+    """Divides the town's segments into `grids` grids; `at` is the moment whose division is kept (now).
+
+    Raises what `read_network` and `divide` raise.
+    """
+    town = read_network(session, within, incident_counts, at)
     division = divide(
         town.network,
         grids,
         ceiling=ceiling,
+        floor=floor,
         in_force=town.in_force if keep else None,
         keep=keep,
         seed=seed,

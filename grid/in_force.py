@@ -71,6 +71,12 @@ def withdraw_planned(session: Session, now: datetime) -> Withdrawn:
         "update grid set valid = tstzrange(lower(valid), null) where upper(valid) > :now",
         values,
     )
+    session.execute(
+        text(
+            "update division set applied = false, in_force_from = null where in_force_from > :now"
+        ),
+        values,
+    )
     ground_changed(session)
     return Withdrawn(sides, begun + ended)
 

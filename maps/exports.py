@@ -99,19 +99,22 @@ def export_layer(
 ) -> int:
     """Writes a layer to a file by its ending; returns the number of features.
 
-    A file that fails half-way is not left behind. Raises BadInput `export.layer_unknown`,
-    `export.ending_unknown`, `export.folder_missing`.
+    Raises BadInput `export.layer_unknown` and what `write_frame` raises.
     """
     layer = LAYERS.get(name)
     if layer is None:
         raise BadInput("export.layer_unknown", field="layer", layer=name, known=", ".join(LAYERS))
-    driver = DRIVERS.get(target.suffix.lower())
-    if driver is None:
-        known = ", ".join(DRIVERS)
-        raise BadInput("export.ending_unknown", field="out", ending=target.suffix, known=known)
-    if not target.resolve().parent.is_dir():
-        raise BadInput("export.folder_missing", field="out", folder=str(target.parent))
-    frame = layer.read(session, at, with_people=with_people)
+    _driver(target)
+    return write_frame(layer.read(session, at, with_people=with_people), name, target)
+
+
+def write_frame(frame: gpd.GeoDataFrame, name: str, target: Path) -> int:
+    """Writes a frame as a layer to a file by its ending; returns the number of features.
+
+    A file that fails half-way is not left behind. Raises BadInput `export.ending_unknown`,
+    `export.folder_missing`.
+    """
+    driver = _driver(target)
     fresh = target.with_name(f".{target.stem}.new{target.suffix}")
     try:
         fresh.unlink(missing_ok=True)
@@ -121,6 +124,16 @@ def export_layer(
     finally:
         fresh.unlink(missing_ok=True)
     return len(frame)
+
+
+def _driver(target: Path) -> str:
+    driver = DRIVERS.get(target.suffix.lower())
+    if driver is None:
+        known = ", ".join(DRIVERS)
+        raise BadInput("export.ending_unknown", field="out", ending=target.suffix, known=known)
+    if not target.resolve().parent.is_dir():
+        raise BadInput("export.folder_missing", field="out", folder=str(target.parent))
+    return driver
 
 
 def _read(session: Session, query: str, at: datetime) -> gpd.GeoDataFrame:

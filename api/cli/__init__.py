@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": Place("api.cli.demonstration", "demo", "Load the invented town."),
     "import": Place("api.cli.importing", "app", "Streets, people and incidents from files."),
     "divide": Place("api.cli.dividing", "divide", "Divide the streets into balanced grids."),
+    "divisions": Place("api.cli.dividing", "divisions", "Divisions proposed and in force."),
     "grids": Place("api.cli.grids", "app", "Move segments, split, merge and rename grids."),
     "geocode": Place("api.cli.pointing", "geocode", "Find the places of a table's words."),
     "route": Place("api.cli.pointing", "route", "Find who answers for a table's points."),

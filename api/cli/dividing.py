@@ -1,22 +1,39 @@
-"""`gridward divide`: grids proposed, or put in force."""
+"""`gridward divide` and `gridward divisions`: grids proposed, kept, compared, put in force from a date."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.cli.grids import From, moment_of
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say, steps
 from dispatch.reading import incidents_by_segment
 from grid.core.errors import BadInput
-from grid.dividing import apply as put_in_force
 from grid.dividing import propose
+from grid.proposals import (
+    apply_division,
+    division_frame,
+    division_table,
+    figures_plain,
+    store,
+    stored_division,
+    stored_divisions,
+)
+from maps.exports import write_frame
 
 BALANCES = ("length", "incidents")
+Number = Annotated[int, typer.Argument(help="The division's number.")]
+divisions = typer.Typer(
+    no_args_is_help=True,
+    help="Divisions proposed and in force. Example: gridward divisions list",
+)
 
 
 def divide(
@@ -29,17 +46,25 @@ def divide(
     ceiling: Annotated[
         float | None, typer.Option(help="Heaviest grid over the mean, such as 1.05.")
     ] = None,
+    floor: Annotated[
+        float | None, typer.Option(help="Lightest grid over the mean, such as 0.9.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same division.")] = 0,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Put it in force; without it, only shown.")
+        bool, typer.Option("--apply", help="Put it in force; without it, only kept as a proposal.")
     ] = False,
+    from_: From = None,
     as_json: Json = False,
 ) -> None:
     """Divide the streets into connected, balanced grids. Example: gridward divide --grids 40 --apply"""
     if balance not in BALANCES:
         known = ", ".join(BALANCES)
         raise BadInput("division.balance_unknown", field="balance", balance=balance, known=known)
-    with opened(keep=apply) as (_, session):
+    if from_ is not None and not apply:
+        raise BadInput("division.from_without_apply", field="from")
+    with opened() as (services, session):
+        now = datetime.now(UTC)
+        from_at = moment_of(from_, services.desk.zone, now)
         counts = incidents_by_segment(session) if balance == "incidents" else None
         with steps() as step:
             proposal = propose(
@@ -49,23 +74,82 @@ def divide(
                 within=within,
                 keep=keep,
                 ceiling=ceiling,
+                floor=floor,
+                at=from_at,
                 seed=seed,
                 progress=lambda share: step(f"{share:.0%}"),
             )
-        changed = put_in_force(session, proposal, datetime.now(UTC)) if apply else 0
-    figures = proposal.division.figures
-    table = proposal.table()
+        number = store(session, proposal, now)
+        # Long work lies between: what holds from now on holds from the moment of writing.
+        moment = from_at if from_ is not None else datetime.now(UTC)
+        changed = apply_division(session, number, moment) if apply else 0
     result = {
-        "grids": grids,
+        "division": number,
         "applied": apply,
-        "balance": round(figures.balance, 4),
-        "connected": figures.connected,
-        "compactness": round(figures.compactness, 4),
-        "cut_streets": figures.cut_streets,
-        "ceiling_met": proposal.division.ceiling_met,
+        **({"from": moment.isoformat()} if apply else {}),
+        **figures_plain(proposal),
         "sides_changed": changed,
-        "moved_length_share": figures.moved_length_share,
     }
+    _told(result, proposal.table(), as_json)
+    if not apply and not as_json:
+        say("cli.divide_not_applied", number=number)
+
+
+@divisions.command("list")
+def list_(as_json: Json = False) -> None:
+    """Every division made, newest first. Example: gridward divisions list"""
+    with opened(keep=False) as (_, session):
+        rows = stored_divisions(session)
+    if as_json:
+        finish({"divisions": rows}, True)
+        return
+    names = ("grids", "balance", "connected", "compactness", "cut_streets", "moved_length_share")
+    shown = Table("division", "made_at", "in_force_from", *names)
+    for row in rows:
+        held = row["in_force_from"]
+        shown.add_row(
+            str(row["id"]),
+            f"{row['made_at']:%Y-%m-%d %H:%M}",
+            f"{held:%Y-%m-%d %H:%M}" if held else "",
+            *(str(row["figures"].get(name)) for name in names),
+        )
+    Console(highlight=False).print(shown)
+
+
+@divisions.command()
+def show(number: Number, as_json: Json = False) -> None:
+    """The grids and figures of one division. Example: gridward divisions show 3"""
+    with opened(keep=False) as (_, session):
+        stored = stored_division(session, number)
+        table = division_table(session, number)
+    held = stored.in_force_from
+    result = {"division": number, "in_force_from": held and held.isoformat(), **stored.figures}
+    _told(result, table, as_json)
+
+
+@divisions.command("apply")
+def apply_(number: Number, from_: From = None, as_json: Json = False) -> None:
+    """Put a division in force from a date. Example: gridward divisions apply 3 --from 2026-01-01"""
+    with opened() as (services, session):
+        from_at = moment_of(from_, services.desk.zone, datetime.now(UTC))
+        changed = apply_division(session, number, from_at)
+    result = {"division": number, "from": from_at.isoformat(), "sides_changed": changed}
+    finish(result, as_json)
+
+
+@divisions.command()
+def export(
+    number: Number,
+    out: Annotated[Path, typer.Argument(help="The file; its ending says the format.")],
+    as_json: Json = False,
+) -> None:
+    """Write a division as a layer to look at and compare. Example: gridward divisions export 3 plan.gpkg"""
+    with opened(keep=False) as (_, session):
+        count = write_frame(division_frame(session, number), f"division_{number}", out)
+    finish({"division": number, "features": count, "file": str(out)}, as_json)
+
+
+def _told(result: dict[str, Any], table: pd.DataFrame, as_json: bool) -> None:
     if as_json:
         finish({**result, "table": table.to_dict("records")}, True)
         return
@@ -74,5 +158,3 @@ def divide(
         shown.add_row(str(row.code), str(row.name), str(row.segments), f"{row.length_m:.0f}")
     Console(highlight=False).print(shown)
     finish(result, False)
-    if not apply:
-        say("cli.divide_not_applied")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from api.cli import main
 from api.services import Services
 from dispatch.handover import incidents_of_plan
 from dispatch.intake import Report, take_in
@@ -28,6 +25,7 @@ from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
 from maps.exports import grids_frame, segments_frame
 from maps.frames import grids_list, segments_geojson
+from tests.command import Command, command_on
 from tests.ground import (
     LADDER,
     MORNING,
@@ -447,25 +445,11 @@ def test_over_http_what_is_missing_or_past_is_said(desk: Office) -> None:
         assert answer.json()["detail"] != code
 
 
-Command = Callable[..., tuple[int, dict[str, Any]]]
-
-
 @pytest.fixture
 def run(
     town_services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Command:
-    """The command on the invented town: its exit code and the JSON object it printed."""
-    url = str(town_services.settings.database.database_url)
-    monkeypatch.setenv("GRIDWARD_DATABASE_URL", url)
-
-    def command(*words: str) -> tuple[int, dict[str, Any]]:
-        monkeypatch.setattr("sys.argv", ["gridward", *words, "--json"])
-        with pytest.raises(SystemExit) as left:
-            main()
-        printed = capsys.readouterr().out.splitlines()
-        return int(left.value.code or 0), json.loads(printed[-1]) if printed else {}
-
-    return command
+    return command_on(town_services, monkeypatch, capsys)
 
 
 def test_by_command_a_change_is_shown_made_and_taken_back(run: Command) -> None:

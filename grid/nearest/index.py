@@ -205,6 +205,14 @@ class SegmentIndex:
             return NO_POINTS
         return self.store.coords[self.row_lo[row] : self.row_hi[row] + 1]
 
+    def edges_about(self, x_m: float, y_m: float, half_m: float) -> Smalls:
+        """First vertices of all edges that can be nearest in the square x_m ± half_m, y_m ± half_m."""
+        edges: Smalls = kernels.edges_about(
+            self.store.coords, self.vertex_row, self.rank, self.segment_ids, self.boxes,
+            self.used.vertices, x_m, y_m, half_m,
+        )  # fmt: skip
+        return edges
+
     def nearest(
         self, x_m: ArrayLike, y_m: ArrayLike, threads: int | None = None, second: bool = True
     ) -> Nearest:

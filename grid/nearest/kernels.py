@@ -255,6 +255,36 @@ def pick_far(coords, vertex_row, rank, ids, boxes, vertices, exclude, px, py):  
 
 
 @compiled
+def edges_about(coords, vertex_row, rank, ids, boxes, vertices, cx, cy, half):  # type: ignore[no-untyped-def]
+    """All edges that can be nearest to a point of the square about (cx, cy), and more; sorted."""
+    _, _, d2 = pick_far(
+        coords, vertex_row, rank, ids, boxes, vertices, np.int64(-1), cx, cy
+    )
+    limit = np.sqrt(d2) + 2 * half * 1.4142135623730951 + EQUAL_M + SLACK_M
+    found = np.empty(1024, np.int32)
+    n = 0
+    for b in range(boxes.shape[0]):
+        if boxes[b, 0] > boxes[b, 2]:
+            continue
+        dx = max(boxes[b, 0] - cx, 0.0, cx - boxes[b, 2])
+        dy = max(boxes[b, 1] - cy, 0.0, cy - boxes[b, 3])
+        if dx * dx + dy * dy > limit * limit:
+            continue
+        for v in range(b * BLOCK, min((b + 1) * BLOCK, vertices - 1)):
+            if vertex_row[v] < 0 or vertex_row[v + 1] != vertex_row[v]:
+                continue
+            d2, _ = edge_distance2(coords, v, cx, cy)
+            if d2 <= limit * limit:
+                if n == found.shape[0]:
+                    larger = np.empty(2 * n, np.int32)
+                    larger[:n] = found
+                    found = larger
+                found[n] = v
+                n += 1
+    return found[:n].copy()
+
+
+@compiled
 def block_boxes(coords, vertex_row, vertices, which, boxes):  # type: ignore[no-untyped-def]
     """Boxes (west, south, east, north) of the edges of each block in `which`."""
     for b in which:

@@ -18,6 +18,7 @@ import pandas as pd
 import shapely
 
 from grid.core.crs import WGS84
+from grid.core.errors import BadInput
 from grid.sources import fields
 from grid.sources.base import BOUNDARY_LEVELS, FORMS, RANGE_COLUMNS, STREET_COLUMNS, Refused
 from grid.sources.fields import Columns
@@ -76,6 +77,7 @@ def read_addresses(
     """Door plates: street, house_number (as written), community, geometry Point; areas give an inner point."""
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
+    _need_points(frame, columns, refused)
     values = pd.DataFrame(
         {
             "street": columns.text("street", needed=True),
@@ -103,6 +105,7 @@ def read_places(
     """
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
+    _need_points(frame, columns, refused)
     values = pd.DataFrame(
         {
             "name": columns.text("name", needed=True),
@@ -195,6 +198,12 @@ def _opened(
 ) -> Read:
     frame, refused = open_frame(Path(path), layer, crs, to_wgs84, mapping or {})
     return frame.set_geometry(shapely.force_2d(frame.geometry.values)), refused
+
+
+def _need_points(frame: gpd.GeoDataFrame, columns: Columns, refused: list[Refused]) -> None:
+    """BadInput `import.field_missing` for a table without any column of coordinates."""
+    if len(frame) and not refused and frame.geometry.isna().all():
+        raise BadInput("import.field_missing", field="lon", known=columns.known)
 
 
 def _keys(path: Path, columns: Columns) -> pd.Series[Any]:

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 from sqlalchemy.orm import Session
 
+from dispatch.catalogue import Catalogue
 from dispatch.intake import Desk, Report, take_in
 from dispatch.placing import GivenPoint, find_place
+from grid.book import Ground
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, Conflict, Trouble
 from grid.geocode.doubt import DefaultPoint, default_points
@@ -94,7 +96,7 @@ def import_incidents(
     lon, lat = _numbers(frame, "lon"), _numbers(frame, "lat")
     # Addresses tell a default point; only a file without any is judged by what was said.
     words = _words(frame, "address" if "address" in frame else "description")
-    _, catalogue = desk.read(session)
+    ground, catalogue = desk.read(session)
     standing = _wgs84(frame, catalogue.channel(channel).datum, lon, lat)
     report.default_points = default_points(*standing, words.tolist())
     default = _is_default(report.default_points, *standing)
@@ -110,7 +112,7 @@ def import_incidents(
                 given = _without_point(given)
             moment = min(given.occurred_at or now, now)
             if dry_run:
-                _place_only(session, desk, given, moment, report)
+                _place_only(session, desk, ground, catalogue, given, moment, report)
             else:
                 _take(session, desk, given, moment, report)
         except Trouble as trouble:
@@ -128,9 +130,15 @@ def _take(
 
 
 def _place_only(
-    session: Session, desk: Desk, given: Report, moment: datetime, report: ArchiveReport
+    session: Session,
+    desk: Desk,
+    ground: Ground | None,
+    catalogue: Catalogue,
+    given: Report,
+    moment: datetime,
+    report: ArchiveReport,
 ) -> None:
-    ground, catalogue = desk.read(session)
+    """Where a row would lie, on the ground as it was read when the dry run began."""
     catalogue.channel(given.channel)
     catalogue.category(given.category)
     if ground is None:

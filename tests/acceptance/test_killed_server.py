@@ -44,7 +44,7 @@ class Senders:
         self._address, self._token = address, token
         self._waiting = [f"report-{n}" for n in range(REPORTS)]
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send) for _ in range(THREADS)]
+        self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(THREADS)]
 
     def start(self) -> None:
         for thread in self._threads:

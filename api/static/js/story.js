@@ -21,7 +21,7 @@ export function story(incident, history, { moves = null, place = null } = {}) {
 
 function heading(incident) {
   const lamp = lampOf(incident);
-  const time = ENDED.has(incident.status) ? "" : left(incident.due_at);
+  const time = ENDED.has(incident.status) || incident.disposed_at ? "" : left(incident.due_at);
   return h("div", { class: "stack tight" },
     h("h1", { class: "row" }, mark(incident, 24), h("span", { class: "grow", text: named(incident.category) || t("incident.no_category") })),
     h("p", { class: "row wrap" },

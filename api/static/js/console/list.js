@@ -60,7 +60,7 @@ export class List {
   row(incident) {
     const lamp = lampOf(incident);
     const people = [...new Set((incident.tasks || []).filter((task) => !GIVEN_UP.has(task.status)).map((task) => task.assignee?.name).filter(Boolean))].join("、");
-    const time = ENDED.has(incident.status) ? "" : left(incident.due_at);
+    const time = ENDED.has(incident.status) || incident.disposed_at ? "" : left(incident.due_at);
     const row = h("li", {
       class: `line ${this.fresh.has(incident.number) ? "fresh" : ""}`, role: "option", id: `row-${incident.number}`,
       tabindex: "-1", "aria-selected": "false", dataset: { number: incident.number },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -18,6 +19,14 @@ from api.routes import accounts, grids, ground, health, incidents, live
 from api.services import Services, make_services
 
 STATIC = Path(__file__).parent / "static"
+
+
+def tile_hosts(template: str | None) -> list[str]:
+    """Origins of a base map's tiles, `{s}` as any first part of the name: the only foreign images allowed."""
+    if not template:
+        return []
+    parts = urlsplit(template.replace("{s}", "*"))
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
 
 
 def make_app(services: Services | None = None) -> FastAPI:
@@ -42,7 +51,8 @@ def make_app(services: Services | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services or make_services()
-    app.add_middleware(SecurityHeaders)
+    web = app.state.services.settings.web
+    app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
     add_error_answers(app)
     for module in (incidents, ground, grids, accounts, live, health):
         app.include_router(module.router)

@@ -102,6 +102,7 @@ class IncidentOut(BaseModel):
     side: str | None
     grid: dict[str, str] | None
     neighbour_grid: dict[str, str] | None
+    cell: str | None
     tasks: list[dict[str, Any]]
     reason: str
     reasons: list[dict[str, Any]]
@@ -173,6 +174,7 @@ def incident_out(
         "reading": geocoding.get("reading", {}),
         "segment": segment,
         "grid": _pair(row["grid_code"], row["grid_name"]),
+        "cell": row["cell_code"],
         "neighbour_grid": _pair(row["neighbour_code"], row["neighbour_name"]),
         "tasks": [_task(task, with_people) for task in row["tasks"]],
         "reason": reason_text(row["reason"], language, with_people=with_people),
@@ -195,6 +197,8 @@ def reason_text(
         for name in ("post", "unit", "side", "match", "how", "datum"):
             if values.get(name):
                 values[name] = translate(language, f"{name}.{values[name]}")
+        if item["code"] == "segment.nearest" and not values.get("street"):
+            values["street"] = translate(language, "incident.unnamed_street")
         values["category_name"] = values.get(f"name_{language}", "")
         if isinstance(values.get("value"), float) and values["value"].is_integer():
             values["value"] = int(values["value"])

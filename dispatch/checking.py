@@ -17,7 +17,26 @@ BATCH = 5000
 
 def check_record(session: Session) -> list[Finding]:
     """Every finding on incidents and their history; empty when all is well."""
-    return [*_history(session), *_floating(session)]
+    return [*_history(session), *_floating(session), *_left_behind(session)]
+
+
+def open_on_gone_segments(session: Session) -> list[str]:
+    """Numbers of open incidents whose segment is no longer in force: their place is to be set again."""
+    rows = session.execute(
+        text(
+            "select i.number from incident i join segment s on s.id = i.segment_id"
+            " where i.status = any(:open) and s.gone_at is not null order by i.number"
+        ),
+        {"open": list(OPEN_STATUSES)},
+    )
+    return [row.number for row in rows]
+
+
+def _left_behind(session: Session) -> list[Finding]:
+    things = open_on_gone_segments(session)
+    if not things:
+        return []
+    return [Finding("record.on_gone_segment", len(things), things[:SHOWN], "/console")]
 
 
 def _history(session: Session) -> list[Finding]:

@@ -11,16 +11,24 @@ import pandas as pd
 import typer
 from sqlalchemy import select
 
+from api.cli.differences import (
+    layer_target,
+    plain_difference,
+    say_left_behind,
+    show_difference,
+    write_layer,
+)
 from api.cli.opening import opened
 from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
 from dispatch.archive import import_incidents
 from dispatch.catalogue_import import load_categories
+from dispatch.checking import open_on_gone_segments
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, NotFound
 from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
 from grid.loading.places import load_boundaries, load_places
-from grid.loading.towns import load_addresses, load_town
+from grid.loading.towns import TownReport, load_addresses, load_town
 from grid.models import Segment
 from grid.overlay import segments_by_area
 from grid.sources import vector
@@ -38,6 +46,10 @@ Crs = Annotated[
     str | None, typer.Option(help="EPSG:4547, gcj02, bd09 … when the file does not say.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only report; change nothing.")]
+Changes = Annotated[
+    Path | None,
+    typer.Option(help="A layer of what changes: lines before and after (.gpkg, .geojson, .fgb)."),
+]
 
 
 @app.command()
@@ -45,9 +57,11 @@ def osm(
     file: FileArgument,
     name: Annotated[str | None, typer.Option(help="The town's name.")] = None,
     dry_run: DryRun = False,
+    changes: Changes = None,
     as_json: Json = False,
 ) -> None:
     """Import an OpenStreetMap extract. Example: gridward import osm town.osm.pbf"""
+    target = layer_target(changes)
     with opened(keep=not dry_run) as (_, session), steps() as step:
         town = read_osm(file, progress=step)
         report = load_town(
@@ -61,7 +75,9 @@ def osm(
             name=name,
             progress=step,
         )
-    _told(report.plain() | {"source": town.counts}, town.refused, dry_run, as_json)
+        left = open_on_gone_segments(session)
+    result = report.plain() | {"source": town.counts}
+    _streets_told(report, result, left, town.refused, target, dry_run, as_json)
 
 
 @app.command()
@@ -72,9 +88,11 @@ def streets(
     crs: Crs = None,
     name: Annotated[str | None, typer.Option(help="The town's name.")] = None,
     dry_run: DryRun = False,
+    changes: Changes = None,
     as_json: Json = False,
 ) -> None:
     """Import street centre lines. Example: gridward import streets roads.shp --map name=ROADNAME"""
+    target = layer_target(changes)
     with opened(keep=not dry_run) as (_, session), steps() as step:
         step("read")
         lines, refused = vector.read_streets(file, layer, mapping_of(mapping), crs, datum_change)
@@ -89,7 +107,8 @@ def streets(
             name=name,
             progress=step,
         )
-    _told(report.plain(), refused, dry_run, as_json)
+        left = open_on_gone_segments(session)
+    _streets_told(report, report.plain(), left, refused, target, dry_run, as_json)
 
 
 @app.command()
@@ -260,6 +279,29 @@ def _listed(frame: pd.DataFrame, known: set[int]) -> list[Holding]:
 
 def _empty_frame() -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"geometry": []}, crs=4326)
+
+
+def _streets_told(
+    report: TownReport,
+    result: dict[str, Any],
+    left: list[str],
+    refused: list[Any],
+    target: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """The result of an import of streets; a dry run shows the difference, `target` gets it as a layer."""
+    result = {**result, "open_incidents_on_gone_segments": len(left)}
+    if target is not None:
+        write_layer(report.streets.changes, target)
+        result["changes_file"] = str(target)
+    if dry_run and as_json:
+        result |= plain_difference(report.streets)
+    elif dry_run:
+        show_difference(report.streets)
+    if not as_json:
+        say_left_behind(left)
+    _told(result, refused, dry_run, as_json)
 
 
 def _told(result: dict[str, Any], refused: list[Any], dry_run: bool, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dispatch.models import Category, FilingCondition
 from dispatch.worktime import Limit
 from grid.core.errors import BadInput
-from grid.loading.people import PeopleReport, RefusedRow
+from grid.loading.staff_list import PeopleReport, RefusedRow
 from grid.models import POSTS
 from grid.town import ground_changed
 

@@ -26,6 +26,7 @@ from dispatch.routing import Routed, route
 from dispatch.standing import Standing, advance, stage_limits, to_json
 from dispatch.worktime import reaches_unofficial
 from grid.book import Ground, GroundBook
+from grid.cells import cell_at
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
@@ -106,6 +107,7 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     values = {
         **report_values(report, channel, category, now),
         **place_values(placement),
+        "cell_code": cell_of(session, placement),
         **standing_values(opened.standing, catalogue, now),
         "condition_id": opened.condition.id if opened.condition else None,
         "number": number,
@@ -253,6 +255,11 @@ def place_values(placement: Placement) -> dict[str, Any]:
         "grid_id": grid.id if grid else None,
         "neighbour_grid_id": located.neighbour.id if located and located.neighbour else None,
     }
+
+
+def cell_of(session: Session, placement: Placement) -> str | None:
+    """The standard unit cell of a place that is known."""
+    return None if placement.waits else cell_at(session, placement.lon, placement.lat)
 
 
 def _check(report: Report, now: datetime) -> None:

@@ -170,6 +170,8 @@ class Incident(Base):
     distance_m: Mapped[float | None] = mapped_column(Float)
     grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
     neighbour_grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
+    # The standard unit cell as its code was when the incident came in: cells may be cut anew later.
+    cell_code: Mapped[str | None] = mapped_column(Text, index=True)
     reason: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     # What the workflow knows of the incident, and its clocks, as `dispatch/standing.py` writes them.
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -20,7 +20,7 @@ from dispatch import workflow as flow
 from dispatch.catalogue import Catalogue, CategoryFacts
 from dispatch.facts import THE_SYSTEM, Given
 from dispatch.incidents import Line
-from dispatch.intake import Desk, answer_for, go_on, place_values, standing_values
+from dispatch.intake import Desk, answer_for, cell_of, go_on, place_values, standing_values
 from dispatch.models import Incident, Task
 from dispatch.moves import ENDED, MOVES, TASK_MOVES, State, TaskState
 from dispatch.placing import GivenPoint, find_place, stored_placement
@@ -123,6 +123,7 @@ def fix_place(
     routed = answer_for(session, placed, category, now)
     work.values |= {
         **place_values(placed),
+        "cell_code": cell_of(session, placed),
         "category_code": category.code if category else None,
         "reason": [r.plain() for r in (*placed.reasons, *routed.reasons)],
         "ground_version": ground.town.ground_version,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from grid.core.errors import NotFound
 from grid.models import HOLDINGS, POSTS
 
 # The order in which somebody stands in for a post (stated in DECISIONS.md): never nobody.
-STAND_INS = ("holder", "substitute", "unit_head", "leader")
+STAND_INS = ("holder", "substitute", "unit_head", "leader", "leader_above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """The person who answers for a post, how (`holder`, `substitute`, `unit_head`, `leader`), for whom."""
+    """The person who answers for a post, how (one of STAND_INS), for whom."""
 
     person: Person
     standing: str
@@ -73,7 +75,12 @@ def crew_at(session: Session, grid_id: int, segment_id: int | None, at: datetime
     for row in sorted(rows, key=lambda r: bool(r.own)):
         held[row.post] = row
     leader = _present(held.get("leader"))
-    return Crew({post: _answering(held.get(post), leader) for post in HOLDINGS})
+    if leader is not None:
+        leader = Answering(leader.person, "leader", leader.in_place_of)
+    posts = {post: _present(held.get(post)) for post in HOLDINGS}
+    if leader is None and any(posts[post] is None for post in POSTS):
+        leader = _leader_above(session, held, at)
+    return Crew({post: posts[post] or _led(held.get(post), leader) for post in HOLDINGS})
 
 
 def _present(row: object) -> Answering | None:
@@ -90,12 +97,37 @@ def _present(row: object) -> Answering | None:
     return None
 
 
-def _answering(row: object, leader: Answering | None) -> Answering | None:
-    present = _present(row)
-    if present is not None or leader is None:
-        return present
+def _led(row: object, leader: Answering | None) -> Answering | None:
+    """Who leads answers for a post that nobody else answers for."""
+    if leader is None:
+        return None
     name = None if row is None else str(row.name)  # type: ignore[attr-defined]
-    return Answering(leader.person, "leader", name)
+    return Answering(leader.person, leader.standing, name)
+
+
+# From the grid's leader upwards; where the grid names no leader, from those its people report to.
+_ABOVE = text("""
+with recursive chain (id, level) as (
+    select s.reports_to, 1 from staff s where s.id = any(:from_ids) and s.reports_to is not null
+    union
+    select s.reports_to, c.level + 1 from staff s join chain c on c.id = s.id
+    where s.reports_to is not null and c.level < 20
+)
+select s.id, s.name from chain c join staff s on s.id = c.id
+where (s.left_at is null or s.left_at > :at) and not exists (
+    select 1 from absence a where a.staff_id = s.id and a.valid @> cast(:at as timestamptz))
+order by c.level, s.id limit 1
+""")
+
+
+def _leader_above(session: Session, held: dict[str, object], at: datetime) -> Answering | None:
+    own = held.get("leader")
+    rows = [own] if own is not None else list(held.values())
+    ids = [row.id for row in rows]  # type: ignore[attr-defined]
+    if not ids:
+        return None
+    row = session.execute(_ABOVE, {"from_ids": ids, "at": at}).one_or_none()
+    return Answering(Person(row.id, row.name), "leader_above", None) if row else None
 
 
 def crews_frame(session: Session, at: datetime) -> pd.DataFrame:
@@ -131,3 +163,43 @@ def missing_posts(session: Session, at: datetime) -> dict[str, list[str]]:
     for code, post in rows:
         found.setdefault(code, []).append(post)
     return found
+
+
+def grid_crew(session: Session, code: str, at: datetime) -> dict[str, Any]:
+    """A grid's people at a moment: code, name, posts by name: holder, answering (person, standing, in_place_of).
+
+    Raises NotFound `grids.not_in_force`.
+    """
+    grid = session.execute(
+        text("select id, name from grid where code = :code and valid @> cast(:at as timestamptz)"),
+        {"code": code, "at": at},
+    ).one_or_none()
+    if grid is None:
+        raise NotFound("grids.not_in_force", field="code", grid_code=code)
+    holders = {
+        row.post: {"id": row.id, "staff_no": row.staff_no, "name": row.name, "unit": row.unit}
+        for row in session.execute(
+            text(
+                "select p.post, s.id, s.staff_no, s.name, u.name as unit from post_holding p"
+                " join staff s on s.id = p.staff_id left join unit u on u.id = s.unit_id"
+                " where p.grid_id = :id and p.valid @> cast(:at as timestamptz)"
+            ),
+            {"id": grid.id, "at": at},
+        )
+    }
+    crew = crew_at(session, grid.id, None, at)
+    return {
+        "code": code,
+        "name": grid.name,
+        "posts": {
+            post: {"holder": holders.get(post), "answering": _plain(crew.answering(post))}
+            for post in HOLDINGS
+        },
+    }
+
+
+def _plain(answering: Answering | None) -> dict[str, Any] | None:
+    if answering is None:
+        return None
+    person = {"id": answering.person.id, "name": answering.person.name}
+    return {**person, "standing": answering.standing, "in_place_of": answering.in_place_of}

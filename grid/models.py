@@ -153,6 +153,18 @@ class Boundary(Base):
     area: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON"))
 
 
+class Cell(Base):
+    """A standard unit cell (单元网格) inside a community: a fixed piece of ground of about 100 m by 100 m."""
+
+    __tablename__ = "cell"
+    __table_args__ = (Index("ix_cell_area", "area", postgresql_using="gist"),)
+
+    id: Mapped[int] = identity_column()
+    code: Mapped[str] = mapped_column(Text, unique=True)
+    community: Mapped[str | None] = mapped_column(Text)
+    area: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON"))
+
+
 class Place(Base):
     """A named place of interest."""
 
@@ -232,6 +244,8 @@ class Staff(Base):
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
     phone: Mapped[str | None] = mapped_column(Text)
     heads_unit: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # The person's leader; leaders have leaders, up to the one who has none.
+    reports_to: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
     left_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 

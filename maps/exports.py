@@ -64,7 +64,7 @@ def incidents_frame(session: Session, at: datetime, *, with_people: bool) -> gpd
         "select i.number, i.status, i.queue, i.channel_code as channel, i.category_code as category,"
         " c.name_zh as category_zh, c.name_en as category_en, i.address, i.occurred_at,"
         " i.reported_at, i.filed_at, i.dispatched_at, i.disposed_at, i.ended_at, i.due_at, i.match,"
-        " i.confidence, i.spread_m, i.segment_id, t.name as street, i.side, g.code as grid_code,"
+        " i.confidence, i.spread_m, i.segment_id, t.name as street, i.side, i.cell_code as cell, g.code as grid_code,"
         " g.name as grid_name, k.post, p.name as assignee, st_asbinary(i.point) as geometry"
         " from incident i left join category c on c.code = i.category_code"
         " left join segment s on s.id = i.segment_id left join street t on t.id = s.street_id"

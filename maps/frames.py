@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from grid.crews import crews_frame
+from grid.crews import crews_frame, missing_posts
 from maps.styles import grid_colour
 
 SEGMENT_LIMIT = 200_000
@@ -57,7 +57,7 @@ def segments_geojson(
 
 
 def grids_list(session: Session, at: datetime, *, with_people: bool) -> list[dict[str, Any]]:
-    """Grids in force: code, name, name_en, colour, segments, length_m, crew by post."""
+    """Grids in force: code, name, name_en, colour, segments, length_m, crew by post, missing_posts."""
     rows = session.execute(
         text(
             "select g.id, g.code, g.name, g.name_en, count(distinct s.id) as segments,"
@@ -69,6 +69,7 @@ def grids_list(session: Session, at: datetime, *, with_people: bool) -> list[dic
         {"at": at},
     ).all()
     crews = _crews(session, at) if with_people else {}
+    missing = missing_posts(session, at)
     return [
         {
             "code": row.code,
@@ -78,6 +79,7 @@ def grids_list(session: Session, at: datetime, *, with_people: bool) -> list[dic
             "segments": row.segments,
             "length_m": round(float(row.length_m), 1),
             "crew": crews.get(row.code, {}),
+            "missing_posts": missing.get(row.code, []),
         }
         for row in rows
     ]

@@ -23,6 +23,8 @@ COMMANDS = {
     "divide": Place("api.cli.dividing", "divide", "Divide the streets into balanced grids."),
     "divisions": Place("api.cli.dividing", "divisions", "Divisions proposed and in force."),
     "grids": Place("api.cli.grids", "app", "Move segments, split, merge and rename grids."),
+    "crews": Place("api.cli.crews", "crews", "Who holds which post, at any moment."),
+    "cells": Place("api.cli.cells", "app", "Standard unit cells."),
     "geocode": Place("api.cli.pointing", "geocode", "Find the places of a table's words."),
     "route": Place("api.cli.pointing", "route", "Find who answers for a table's points."),
     "export": Place("api.cli.exporting", "export", "Write a layer for QGIS or geopandas."),

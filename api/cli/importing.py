@@ -23,8 +23,10 @@ from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
 from dispatch.archive import import_incidents
 from dispatch.catalogue_import import load_categories
 from dispatch.checking import open_on_gone_segments
+from grid.cells import load_cells
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, NotFound
+from grid.loading.absences import load_absences
 from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
 from grid.loading.places import load_boundaries, load_places
@@ -210,6 +212,37 @@ def crews(
         zone = services.settings.town.time_zone
         report = load_crews(session, table, datetime.now(UTC), time_zone=zone)
     _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def absences(
+    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Import leave with substitutes. Example: gridward import absences leave.xlsx --map staff_no=工号"""
+    with opened(keep=not dry_run) as (services, session):
+        table = read_table(file, mapping_of(mapping), needed=("staff_no", "from", "to"))
+        report = load_absences(session, table, time_zone=services.settings.town.time_zone)
+    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def cells(
+    file: FileArgument,
+    layer: Layer = None,
+    mapping: Map = None,
+    crs: Crs = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import standard unit cells (code, area). Example: gridward import cells cells.gpkg --map code=BM"""
+    with opened(keep=not dry_run) as (_, session), steps() as step:
+        step("read")
+        named = mapping_of(mapping) or {"code": "code"}
+        known = {"name": named.get("code", "code"), **named}
+        frame, refused = vector.read_grids(file, layer, known, crs, datum_change)
+        step("write")
+        taken, more = load_cells(session, frame)
+    _told({"taken": taken}, [*refused, *more], dry_run, as_json)
 
 
 @app.command()

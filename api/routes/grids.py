@@ -16,6 +16,7 @@ from api.routes.incidents import PROBLEMS
 from dispatch.handover import incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
 from grid.core.errors import BadInput
+from grid.crews import grid_crew
 from grid.models import SIDES
 from grid.town import lock_ground
 
@@ -90,6 +91,22 @@ def change(
         disconnected=list(plan.disconnected),
         incidents=incidents,
     )
+
+
+@router.get("/{code}/crew", responses=PROBLEMS)
+def crew(
+    code: str,
+    session: DbSession,
+    now: Now,
+    account: Annotated[Account, Depends(allowed("see_people"), scope="function")],
+    at: AwareDatetime | None = None,
+) -> dict[str, Any]:
+    """Who holds each post of a grid at a moment, past ones too, and who answers for it then.
+
+    `answering.standing`: holder, substitute, unit_head, leader or leader_above.
+    """
+    moment = at or now
+    return {"at": moment, **grid_crew(session, code, moment)}
 
 
 def _planned(session: Session, asked: ChangeIn, from_at: datetime) -> Plan:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
@@ -14,7 +12,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from grid.models import HOLDINGS, Grid, PostHolding, Segment, Staff, Unit
+from grid.loading.leaders import set_leaders
+from grid.loading.staff_list import PeopleReport, RefusedRow, StaffList, moment_of, records
+from grid.loading.staff_list import Refusal as _Refusal
+from grid.models import HOLDINGS, PostHolding, Staff, Unit
 from grid.town import ground_changed, lock_ground
 
 STAFF_POSTS = (
@@ -29,33 +30,18 @@ STAFF_POSTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedRow:
-    """One row that was not taken: its number in the file (first data row is 2), code and values."""
-
-    row: int
-    code: str
-    values: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PeopleReport:
-    """What an import of people took and refused."""
-
-    taken: int
-    refused: list[RefusedRow]
-
-
 def load_staff(session: Session, staff: pd.DataFrame) -> PeopleReport:
-    """Loads staff_no, name, post, unit, phone (and heads_unit); a known staff number is updated.
+    """Loads staff_no, name, post, unit, phone, heads_unit, reports_to (number or name of the person's leader).
 
-    Refuses `staff.number_missing`, `staff.name_missing`, `staff.post_unknown`.
+    A known staff number is updated; without a column `reports_to` leaders stay as they are. Refuses
+    `staff.number_missing`, `staff.name_missing`, `staff.post_unknown`; takes the person but not the leader of
+    `staff.leader_unknown`, `staff.leader_ambiguous`, `staff.leader_circle`.
     """
     lock_ground(session)
     refused: list[RefusedRow] = []
     rows: list[dict[str, object]] = []
     units = _unit_ids(session, _values(staff, "unit"))
-    for number, record in _records(staff):
+    for number, record in records(staff):
         if not record.get("staff_no"):
             refused.append(RefusedRow(number, "staff.number_missing"))
         elif not record.get("name"):
@@ -88,6 +74,8 @@ def load_staff(session: Session, staff: pd.DataFrame) -> PeopleReport:
             ),
             rows,
         )
+        if "reports_to" in staff:
+            refused += set_leaders(session, staff)
         ground_changed(session)
     return PeopleReport(len(rows), refused)
 
@@ -96,7 +84,7 @@ def load_units(session: Session, units: pd.DataFrame) -> int:
     """Loads units (name, kind own|contractor)."""
     rows = [
         {"name": record["name"], "kind": record.get("kind") or "own"}
-        for _, record in _records(units)
+        for _, record in records(units)
         if record.get("name")
     ]
     if rows:
@@ -113,25 +101,23 @@ def load_units(session: Session, units: pd.DataFrame) -> int:
 def load_crews(
     session: Session, crews: pd.DataFrame, now: datetime, *, time_zone: str
 ) -> PeopleReport:
-    """Loads crews: grid_code or segment_id, a staff number or name per post, valid_from, valid_to.
+    """Loads crews: grid_code, segment_id or street, a staff number or name per post, valid_from, valid_to.
 
-    A new holder ends the present one at `valid_from` (default `now`). Refuses a row as a whole:
-    `crews.grid_unknown`, `crews.segment_unknown`, `crews.place_missing`, `crews.person_unknown`,
+    A row of a street stands for each of its segments. A new holder ends the present one at `valid_from`
+    (default `now`). Refuses a row as a whole: `crews.grid_unknown`, `crews.segment_unknown`,
+    `crews.street_unknown`, `crews.place_missing`, `crews.person_unknown`,
     `crews.person_ambiguous`, `crews.nobody`, `crews.date_unreadable`, `crews.period_empty`,
     `crews.post_taken` (another holder's period overlaps, as the database itself says).
     """
     lock_ground(session)
-    people = _People(session)
-    grids = dict(
-        session.execute(select(Grid.code, Grid.id).where(text("upper_inf(valid)"))).tuples().all()
-    )
-    segments = set(session.scalars(select(Segment.id).where(Segment.gone_at.is_(None))))
+    people = StaffList(session)
+    places = _Places(session)
     refused: list[RefusedRow] = []
     taken = 0
-    for number, record in _records(crews):
+    for number, record in records(crews):
         try:
-            place = _place(record, grids, segments)
             from_at, to_at = _period(record, now, time_zone)
+            found = places.find(record, from_at)
             holders = [
                 (post, people.find(str(record[post]), post))
                 for post in HOLDINGS
@@ -140,15 +126,16 @@ def load_crews(
             if not holders:
                 raise _Refusal("crews.nobody")
             with session.begin_nested():
-                for post, staff_id in holders:
-                    hold_post(session, place, post, staff_id, from_at, to_at)
+                for place in found:
+                    for post, staff_id in holders:
+                        hold_post(session, place, post, staff_id, from_at, to_at)
             taken += 1
         except _Refusal as refusal:
             refused.append(RefusedRow(number, refusal.code, refusal.values))
         except IntegrityError as error:
             if not isinstance(error.orig, ExclusionViolation):
                 raise
-            refused.append(RefusedRow(number, "crews.post_taken", dict(place)))
+            refused.append(RefusedRow(number, "crews.post_taken", {"place": _said(record)}))
     if taken:
         ground_changed(session)
     return PeopleReport(taken, refused)
@@ -190,81 +177,65 @@ def hold_post(
     session.flush()
 
 
-class _Refusal(Exception):
-    def __init__(self, code: str, **values: object) -> None:
-        self.code = code
-        self.values = values
-
-
-class _People:
-    """Finds staff by number first, then by name (within the post when a name stands twice)."""
+class _Places:
+    """Finds what a row of crews is about: a grid as it is called at a moment, a segment, or a whole street."""
 
     def __init__(self, session: Session) -> None:
-        self.by_number: dict[str, int] = {}
-        self.by_name: dict[str, list[tuple[int, str]]] = {}
+        self._grids: dict[str, list[tuple[int, datetime, datetime | None]]] = {}
         for row in session.execute(
-            select(Staff.id, Staff.staff_no, Staff.name, Staff.post).where(Staff.left_at.is_(None))
+            text(
+                "select code, id, lower(valid) as since, upper(valid) as until from grid order by 3"
+            )
         ):
-            self.by_number[row.staff_no] = row.id
-            self.by_name.setdefault(row.name, []).append((row.id, row.post))
+            self._grids.setdefault(row.code, []).append((row.id, row.since, row.until))
+        self._segments: set[int] = set()
+        self._streets: dict[str, list[int]] = {}
+        for row in session.execute(
+            text(
+                "select s.id, t.name from segment s left join street t on t.id = s.street_id"
+                " where s.gone_at is null order by s.id"
+            )
+        ):
+            self._segments.add(row.id)
+            self._streets.setdefault(row.name, []).append(row.id)
 
-    def find(self, who: str, post: str) -> int:
-        if who in self.by_number:
-            return self.by_number[who]
-        named = self.by_name.get(who, [])
-        fitting = [staff_id for staff_id, held in named if held == post] or [i for i, _ in named]
-        if not fitting:
-            raise _Refusal("crews.person_unknown", person=who, post=post)
-        if len(fitting) > 1:
-            raise _Refusal("crews.person_ambiguous", person=who, post=post)
-        return fitting[0]
+    def find(self, record: dict[str, str], from_at: datetime) -> list[dict[str, int]]:
+        """The one place, or every segment of the street."""
+        segment, street = record.get("segment_id"), record.get("street")
+        if segment:
+            # A spreadsheet may have written a whole number with a point.
+            number = segment.removesuffix(".0")
+            if not number.isdigit() or int(number) not in self._segments:
+                raise _Refusal("crews.segment_unknown", segment_id=segment)
+            return [{"segment_id": int(number)}]
+        if record.get("grid_code"):
+            return [{"grid_id": self._grid(record["grid_code"], from_at)}]
+        if not street:
+            raise _Refusal("crews.place_missing")
+        if street not in self._streets:
+            raise _Refusal("crews.street_unknown", street=street)
+        return [{"segment_id": i} for i in self._streets[street]]
 
-
-def _place(record: dict[str, str], grids: dict[str, int], segments: set[int]) -> dict[str, int]:
-    segment, code = record.get("segment_id"), record.get("grid_code")
-    if segment:
-        if not segment.isdigit() or int(segment) not in segments:
-            raise _Refusal("crews.segment_unknown", segment_id=segment)
-        return {"segment_id": int(segment)}
-    if not code:
-        raise _Refusal("crews.place_missing")
-    if code not in grids:
+    def _grid(self, code: str, from_at: datetime) -> int:
+        """The grid in force then; before its first day, as it first was; never one that has ended."""
+        for grid_id, _, until in self._grids.get(code, []):
+            if until is None or until > from_at:
+                return grid_id
         raise _Refusal("crews.grid_unknown", grid_code=code)
-    return {"grid_id": grids[code]}
+
+
+def _said(record: dict[str, str]) -> str:
+    return record.get("segment_id") or record.get("grid_code") or record.get("street") or ""
 
 
 def _period(
     record: dict[str, str], now: datetime, time_zone: str
 ) -> tuple[datetime, datetime | None]:
-    moments: list[datetime | None] = []
-    for name in ("valid_from", "valid_to"):
-        written = record.get(name)
-        if not written:
-            moments.append(None)
-            continue
-        moment = pd.to_datetime(written, errors="coerce")
-        if pd.isna(moment):
-            raise _Refusal("crews.date_unreadable", field=name, text=written)
-        aware = moment if moment.tzinfo else moment.tz_localize(time_zone)
-        moments.append(aware.to_pydatetime())
-    from_at = moments[0] or now
-    to_at = moments[1]
+    from_at = moment_of(record, "valid_from", time_zone) or now
+    to_at = moment_of(record, "valid_to", time_zone)
     if to_at is not None and to_at <= from_at:
         raise _Refusal("crews.period_empty", valid_from=str(from_at), valid_to=str(to_at))
     return from_at, to_at
-
-
-def _records(frame: pd.DataFrame) -> Iterable[tuple[int, dict[str, str]]]:
-    """Rows as trimmed text with their line number in the file (the header is line 1)."""
-    for position, row in enumerate(frame.to_dict("records"), start=2):
-        yield (
-            position,
-            {
-                str(key): str(value).strip()
-                for key, value in row.items()
-                if not pd.isna(value) and str(value).strip()
-            },
-        )
 
 
 def _values(frame: pd.DataFrame, column: str) -> list[str]:

@@ -69,6 +69,8 @@ def cut(area: shapely.Geometry, size_m: float = SIZE_M) -> list[shapely.Geometry
     The lattice is that of the whole plane (multiples of `size_m`), so cells of neighbours line up. Slivers are
     joined to the neighbour with which they share the longest border; together the cells are the area again.
     """
+    if shapely.is_empty(area):
+        return []
     west, south, east, north = shapely.bounds(area)
     columns = np.arange(np.floor(west / size_m), np.ceil(east / size_m))
     lines = np.arange(np.floor(south / size_m), np.ceil(north / size_m))

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
+from api.cli import importing
 from api.cli.differences import layer_target, plain_difference, write_layer
 from api.services import Services
 from dispatch.checking import check_record, open_on_gone_segments
@@ -25,6 +27,7 @@ from grid.loading.people import load_crews, load_staff
 from grid.loading.towns import TownReport, load_town
 from grid.sources import vector
 from grid.town import town_facts
+from tests.databases import TestCluster
 from tests.ground import (
     LADDER,
     MORNING,
@@ -276,3 +279,40 @@ def test_posts_of_a_segment_and_plans_for_later_pass_to_the_pieces(blank: Sessio
         (alley, MORNING, LATER),
         *((piece, LATER, None) for piece in pieces),
     ]
+
+
+def test_a_dry_run_shows_the_difference_and_changes_nothing(
+    cluster: TestCluster,
+    empty_template: str,
+    shared_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = shared_data / "us-cambridge" / "street-centerlines.geojson"
+    lines = gpd.read_file(source)
+    former = lines.loc[5, "Street"]
+    lines.loc[5, "Street"] = "Invented Way"
+    lines.drop(index=lines.index[:3]).to_file(tmp_path / "changed.geojson")
+    layer = tmp_path / "changes.gpkg"
+
+    def run(file: Path, *options: str) -> dict[str, Any]:
+        words = ["streets", str(file), "--map", "name=Street", "--json", *options]
+        done = CliRunner().invoke(importing.app, words)
+        assert done.exit_code == 0, done.output
+        result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return result
+
+    with cluster.database(empty_template) as url:
+        monkeypatch.setenv("GRIDWARD_DATABASE_URL", url)
+        assert run(source)["streets"]["new"] == 2643
+        shown = run(tmp_path / "changed.geojson", "--dry-run", "--changes", str(layer))
+        assert run(source)["streets"]["unchanged"] == 2643
+    found = {row["kind"]: (row["before"], row["after"]) for row in shown["difference"]}
+    assert {kind: sums for kind, sums in found.items() if sums != (0, 0)} == {
+        "unchanged": (2639, 2639),
+        "renamed": (1, 1),
+        "gone": (3, 0),
+    }
+    renamed = [row for row in shown["segments"] if row["state"] == "after"]
+    assert [(row["street_before"], row["street"]) for row in renamed] == [(former, "Invented Way")]
+    assert len(gpd.read_file(layer)) == len(shown["segments"]) == 5

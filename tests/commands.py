@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -66,6 +67,7 @@ class Commands:
         if self._server.stdin is not None:
             self._server.stdin.close()
         self._server.wait(10)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def serve() -> None:

@@ -69,7 +69,9 @@ class BulkRouter:
         empty = len(self._ground.segment_ids) == 0
         grid = np.full(len(row), -1, dtype=np.int64)
         if not empty:
-            grid, _ = grids_of(self._ground, row, found.side.astype(np.int64), at_us)
+            grid, _ = grids_of(
+                self._ground, row, found.side.astype(np.int64), at_us, np.column_stack([x, y])
+            )
         segment = np.where(inside, self._ground.segment_ids[safe], -1) if not empty else row
         frame = pd.DataFrame(
             {

@@ -35,6 +35,7 @@ class GroundIndex:
     holdings: pd.DataFrame
     grids: dict[int, tuple[str, str]]
     read_us: int
+    areas: pd.DataFrame
 
     def on_street(
         self, place: Floats, street_ids: Ints, row: Ints, side: Ints
@@ -96,6 +97,7 @@ def read_ground_index(session: Session) -> GroundIndex:
             row.id: (row.code, row.name)
             for row in session.execute(text("select id, code, name from grid"))
         },
+        areas=_areas(session),
         read_us=int(
             session.scalar(
                 text("select (extract(epoch from statement_timestamp()) * 1000000)::bigint")
@@ -103,6 +105,42 @@ def read_ground_index(session: Session) -> GroundIndex:
             or 0
         ),
     )
+
+
+def _areas(session: Session) -> pd.DataFrame:
+    """Drawn areas, lower codes first: area (plane), grid_id, from_us, to_us."""
+    rows = session.execute(
+        text(
+            "select st_asbinary(a.area_plane) as area, a.grid_id,"
+            " coalesce((extract(epoch from lower(a.valid)) * 1000000)::bigint, -9000000000000000),"
+            " coalesce((extract(epoch from upper(a.valid)) * 1000000)::bigint, 9000000000000000)"
+            " from grid_area a join grid g on g.id = a.grid_id order by g.code, a.id"
+        )
+    ).all()
+    frame = pd.DataFrame([tuple(r) for r in rows], columns=["area", "grid_id", "from_us", "to_us"])
+    frame["area"] = list(shapely.from_wkb([bytes(r.area) for r in rows]))
+    return frame
+
+
+def _drawn(ground: GroundIndex, place: Floats, at_us: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """The grid whose area each point lies in at a moment, -1 for none; and whether it was drawn then."""
+    grid = np.full(len(place), -1, dtype=np.int64)
+    then = np.zeros(len(place), dtype=bool)
+    if not len(ground.areas):
+        return grid, then
+    tree = shapely.STRtree(ground.areas["area"].to_numpy())
+    point, area = tree.query(shapely.points(place[:, 0], place[:, 1]), predicate="intersects")
+    since = ground.areas["from_us"].to_numpy(dtype=np.int64)[area]
+    until = ground.areas["to_us"].to_numpy(dtype=np.int64)[area]
+    held = (since <= at_us[point]) & (at_us[point] < until)
+    now = (since <= ground.read_us) & (ground.read_us < until)
+    grid_ids = ground.areas["grid_id"].to_numpy(dtype=np.int64)
+    # Written from the least to the best: the last one stands.
+    order = np.lexsort((-area, held))
+    for k in order[(held | now)[order]].tolist():
+        grid[point[k]] = grid_ids[area[k]]
+        then[point[k]] = held[k]
+    return grid, then
 
 
 def _holdings(session: Session, ids: Ints) -> pd.DataFrame:
@@ -128,9 +166,11 @@ def _holdings(session: Session, ids: Ints) -> pd.DataFrame:
 
 
 def grids_of(
-    ground: GroundIndex, row: Ints, side: Ints, at_us: Ints
+    ground: GroundIndex, row: Ints, side: Ints, at_us: Ints, place: Floats
 ) -> tuple[Ints, NDArray[np.bool_]]:
     """grid_id of each (row, side) at a moment, -1 for none; and whether it was held then.
+
+    A point (`place`, plane metres) in a grid's drawn area is that grid's; one without a row is nobody's.
 
     For a moment at which nobody held it, the grid that held it when the index was read, as in `grid/locate.py`.
     """
@@ -152,4 +192,9 @@ def grids_of(
         safe = np.where(row >= 0, row, 0)
         today = np.where(row >= 0, now[safe, np.where(side > 0, 1, 0)], -1)
         grid = np.where(held_then, grid, today)
+    drawn, drawn_then = _drawn(ground, place, at_us)
+    # Today's area stands in for a moment before the first division only, as today's grid does.
+    inside = (drawn >= 0) & (row >= 0) & (drawn_then | ~held_then)
+    grid = np.where(inside, drawn, grid)
+    held_then = np.where(inside, drawn_then, held_then)
     return grid, held_then

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from grid.areas import end_areas, hand_areas
 from grid.connected import Streets, in_pieces
 from grid.core.errors import BadInput, Conflict, NotFound
 from grid.dividing import read_network
@@ -149,11 +150,26 @@ def apply_plan(session: Session, plan: Plan, *, allow_disconnected: bool = False
         copy_crew(session, source, fresh, plan.from_at)
     for code, name, name_en in plan.renamed:
         rename_from(session, _grid(session, code, plan.from_at)[0], name, name_en, plan.from_at)
+    _areas(session, plan)
     _put_moves(session, plan)
     for code in plan.ended:
         end_grid(session, _grid(session, code, plan.from_at)[0], plan.from_at)
     ground_changed(session)
     return len(plan.moves)
+
+
+def _areas(session: Session, plan: Plan) -> None:
+    """A merged grid's drawn area goes with it; a grid that changes otherwise is no more as it was drawn."""
+    if plan.ended:
+        (into,) = {code for _, _, code in plan.moves}
+        target, _ = _grid(session, into, plan.from_at)
+        for code in plan.ended:
+            hand_areas(session, _grid(session, code, plan.from_at)[0], target, plan.from_at)
+        return
+    held = _held(session, sorted({m[0] for m in plan.moves}), plan.from_at)
+    touched = {m[2] for m in plan.moves} | {held.get((m[0], m[1])) for m in plan.moves}
+    for code in sorted(code for code in touched if code is not None):
+        end_areas(session, [_grid(session, code, plan.from_at)[0]], plan.from_at)
 
 
 def _put_moves(session: Session, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from grid.areas import areas_go_on, end_areas, hand_areas
 from grid.core.errors import Conflict
 from grid.town import ground_changed, lock_ground
 
@@ -65,6 +66,7 @@ def withdraw_planned(session: Session, now: datetime) -> Withdrawn:
         ),
         values,
     )
+    session.execute(text("delete from grid_area where lower(valid) > :now"), values)
     begun = _count(session, "delete from grid where lower(valid) > :now", values)
     ended = _count(
         session,
@@ -77,6 +79,7 @@ def withdraw_planned(session: Session, now: datetime) -> Withdrawn:
         ),
         values,
     )
+    areas_go_on(session, now)
     ground_changed(session)
     return Withdrawn(sides, begun + ended)
 
@@ -110,6 +113,7 @@ def rename_from(
     fresh = new_grid(session, str(code), name, name_en, from_at)
     _hand_segments(session, grid_id, fresh, from_at)
     copy_crew(session, grid_id, fresh, from_at)
+    hand_areas(session, grid_id, fresh, from_at)
     end_posts(session, grid_id, from_at)
     return fresh
 
@@ -157,6 +161,7 @@ def end_posts(session: Session, grid_id: int, from_at: datetime) -> None:
 def end_grid(session: Session, grid_id: int, from_at: datetime) -> None:
     """Ends a grid and its posts at a moment; one that begins at that moment stays as it is."""
     end_posts(session, grid_id, from_at)
+    end_areas(session, [grid_id], from_at)
     session.execute(
         text(
             "update grid set valid = tstzrange(lower(valid), :at) where id = :id"

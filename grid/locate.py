@@ -4,7 +4,8 @@ THE RULE, the same in `grid/nearest` for many points at once: the least plane di
 within 0.001 m of the least are equal, and among equals the more important class wins, then the lower
 segment id. The side is left or right of the line as drawn. The database only names the candidates;
 distance and side are worked out by the one kernel that the bulk path uses too, so both give the same
-answer to the last bit.
+answer to the last bit. Where a grid's area was drawn, the area goes before: a point in it is that grid's,
+whatever segment is nearest; a point on the border of two areas belongs to the lower code.
 """
 
 from __future__ import annotations
@@ -53,14 +54,22 @@ QUERY = text("""
 with near as materialized (
     select id, street_id, rank, line_plane from segment
     where gone_at is null order by line_plane <-> st_makepoint(:x, :y) limit :limit
+), drawn as materialized (
+    select g.id, g.code, g.name, a.valid @> cast(:at as timestamptz) as held
+    from grid_area a join grid g on g.id = a.grid_id
+    where st_intersects(a.area_plane, st_makepoint(:x, :y))
+      and (a.valid @> cast(:at as timestamptz) or a.valid @> statement_timestamp())
+    order by a.valid @> cast(:at as timestamptz) desc, g.code limit 1
 )
-select near.id, near.street_id, street.name as street, near.rank, st_asbinary(near.line_plane) as line,
+select near.id, near.street_id, street.name as street, drawn.id as drawn_id,
+    drawn.code as drawn_code, drawn.name as drawn_name, drawn.held as drawn_held, near.rank, st_asbinary(near.line_plane) as line,
     left_grid.id as left_id, left_grid.code as left_code, left_grid.name as left_name,
     left_grid.held as left_held,
     right_grid.id as right_id, right_grid.code as right_code, right_grid.name as right_name,
     right_grid.held as right_held
 from near
 left join street on street.id = near.street_id
+left join drawn on true
 left join lateral (
     select g.id, g.code, g.name, h.valid @> cast(:at as timestamptz) as held
     from grid_segment h join grid g on g.id = h.grid_id
@@ -110,6 +119,9 @@ def locate(
     )
     side = "left" if side_number == 0 else "right"
     grid, then = _grid_of(row, side)
+    # Today's area stands in for a moment before the first division only, as today's grid does.
+    if row.drawn_id is not None and (row.drawn_held or grid is None or not then):
+        grid, then = _grid_of(row, "drawn")
     neighbour, neighbour_distance_m = None, None
     for other in sorted(measured, key=lambda m: (m[0], m[3].rank, m[3].id)):
         other_grid, _ = _grid_of(other[3], "left" if other[2] == 0 else "right")

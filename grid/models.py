@@ -290,6 +290,18 @@ class GridSegment(Base):
     valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
 
 
+class GridArea(Base):
+    """An area drawn as a grid's ground; what lies in it is the grid's, whatever segment is nearest."""
+
+    __tablename__ = "grid_area"
+    __table_args__ = (Index("ix_grid_area_area_plane", "area_plane", postgresql_using="gist"),)
+
+    id: Mapped[int] = identity_column()
+    grid_id: Mapped[int] = mapped_column(ForeignKey("grid.id"), index=True)
+    area_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON", NO_SRID))
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+
+
 class PostHolding(Base):
     """Who holds a post of a grid (or of one segment, which goes before) from when to when."""
 

@@ -25,7 +25,8 @@ def segments_by_area(session: Session, areas: gpd.GeoDataFrame) -> list[Holding]
     """
     epsg = town_facts(session).plane_epsg
     frame = named_lines(session)
-    ordered = areas.sort_values("code").reset_index(drop=True)
+    # An area drawn in several pieces is one.
+    ordered = areas[["code", "geometry"]].dissolve("code", sort=True).reset_index()
     shapes = geometries_to_plane(ordered.geometry.to_numpy(), epsg)
     lines = geometries_to_plane(frame.geometry.to_numpy(), epsg)
     tree = shapely.STRtree(shapes)

@@ -23,6 +23,7 @@ from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
 from dispatch.archive import import_incidents
 from dispatch.catalogue_import import load_categories
 from dispatch.checking import open_on_gone_segments
+from grid.areas import put_areas
 from grid.cells import load_cells
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, NotFound
@@ -182,12 +183,16 @@ def grids(
             row.code: GridName(row.code, row.name or row.code)
             for row in frame.itertuples(index=False)
         }
-        if "segment_id" in frame and frame["segment_id"].notna().any():
+        drawn = not ("segment_id" in frame and frame["segment_id"].notna().any())
+        if not drawn:
             known = set(session.scalars(select(Segment.id).where(Segment.gone_at.is_(None))))
             holdings = _listed(frame, known)
         else:
             holdings = segments_by_area(session, frame)
-        changed = put_in_force(session, list(names.values()), holdings, datetime.now(UTC))
+        now = datetime.now(UTC)
+        changed = put_in_force(session, list(names.values()), holdings, now)
+        if drawn:
+            put_areas(session, frame, now)
     _told({"grids": len(names), "sides_changed": changed}, refused, dry_run, as_json)
 
 

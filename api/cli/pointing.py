@@ -50,7 +50,7 @@ def geocode(
             found = find_words(chunk[column].fillna("").astype(str).tolist(), ground, near)
             place = np.array([(np.nan, np.nan) if a.x_m is None else (a.x_m, a.y_m) for a in found])
             row, side = _owners(index, place, [a.street_id for a in found])
-            grid, _held = grids_of(index, row, side, np.full(len(row), now_us))
+            grid, _held = grids_of(index, row, side, np.full(len(row), now_us), place)
             out_lon, out_lat = from_plane(place[:, 0], place[:, 1], epsg)
             known = row >= 0
             added = pd.DataFrame(

@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from grid.areas import end_areas
 from grid.core.bulk import copy_rows
 from grid.core.errors import BadInput
 from grid.in_force import end_grid, new_grid, refuse_planned, rename_from
@@ -66,6 +67,7 @@ def put_in_force(
     if left_out:
         raise BadInput("grids.segment_missing", count=len(left_out), segments=left_out[:5])
     refuse_planned(session, from_at)
+    end_areas(session, None, from_at)
     grid_ids = _grid_rows(session, names, from_at)
     _arriving(session, holdings, grid_ids)
     ended = session.execute(

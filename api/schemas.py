@@ -56,6 +56,7 @@ class MoveIn(BaseModel):
     to: str | int | None = None
     until: AwareDatetime | None = None
     condition: str | None = None
+    category: str | None = None
     version: int | None = None
 
 

@@ -5,6 +5,7 @@ A list costs the same few statements at any size: one page of rows, one count, o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ SORTS = {
     "number": "i.number",
 }
 LONGEST_PAGE = 500
+INCIDENT_NUMBER = re.compile(r"\d{8}-\d{6,}")
 OPEN_STATUSES = (
     *("reported", "verifying", "accepted", "filed", "dispatched"),
     *("in_disposal", "disposed", "checking", "pending_close", "suspended"),
@@ -246,6 +248,10 @@ def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
 
 def _where(asked: IncidentFilter) -> _Where:
     where = _Where()
+    if asked.words and INCIDENT_NUMBER.fullmatch(asked.words.strip()):
+        # A number finds exactly that incident, whatever the other filters say.
+        where.add("i.number = :number", number=asked.words.strip())
+        return _bounded(where, asked)
     if asked.statuses:
         where.add("i.status = any(:statuses)", statuses=list(asked.statuses))
     if asked.open_only:
@@ -265,11 +271,7 @@ def _where(asked: IncidentFilter) -> _Where:
             "exists (select 1 from task k where k.incident_id = i.id and k.post = :post)",
             post=asked.post,
         )
-    if asked.assignee_id is not None:
-        where.add(
-            "exists (select 1 from task k where k.incident_id = i.id and k.assignee_id = :assignee)",
-            assignee=asked.assignee_id,
-        )
+    _bounded(where, asked)
     if asked.bbox:
         west, south, east, north = asked.bbox
         where.add(
@@ -293,6 +295,16 @@ def _where(asked: IncidentFilter) -> _Where:
             "(i.number = :words or i.description ilike :like or i.address ilike :like)",
             words=asked.words.strip(),
             like=f"%{_plain_like(asked.words.strip())}%",
+        )
+    return where
+
+
+def _bounded(where: _Where, asked: IncidentFilter) -> _Where:
+    """Only incidents with a task of the person, where one is asked for."""
+    if asked.assignee_id is not None:
+        where.add(
+            "exists (select 1 from task k where k.incident_id = i.id and k.assignee_id = :assignee)",
+            assignee=asked.assignee_id,
         )
     return where
 

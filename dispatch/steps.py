@@ -62,6 +62,7 @@ class Asked:
     to: str | int | None = None
     until: datetime | None = None
     condition: str | None = None
+    category: str | None = None
     version: int | None = None
 
 
@@ -177,7 +178,9 @@ class _Work:
 
     def category(self) -> CategoryFacts | None:
         """The incident's category as the catalogue knows it."""
-        return self.catalogue.category(self.incident.category_code)
+        return self.catalogue.category(
+            self.values.get("category_code", self.incident.category_code)
+        )
 
     def move(self, name: str, actor: flow.Actor, given: Given) -> None:
         """One move through the table; its line is kept for the record."""
@@ -200,6 +203,8 @@ class _Work:
                 self.standing,
                 facts=replace(self.standing.facts, open_tasks=self._others_open(tasks)),
             )
+        if asked.move == "set_category":
+            given = self._with_category(given, asked)
         if asked.move == "file" and given.filing_condition is None:
             category = self.category()
             leading = (
@@ -218,7 +223,9 @@ class _Work:
             self._mark(tasks, TaskState.DONE)
         elif asked.move in ("check_failed", "reject_result", "resume"):
             self._offer_again()
-        elif asked.move in ("accept", "verify_confirmed"):
+        elif asked.move in ("accept", "verify_confirmed") or (
+            asked.move == "set_category" and not tasks
+        ):
             self._let_in()
         self._follow()
 
@@ -331,6 +338,19 @@ class _Work:
                 person = min(self.standing.facts.assignees)
                 given = replace(given, to=person)
             self.move(name, THE_SYSTEM, given)
+
+    def _with_category(self, given: Given, asked: Asked) -> Given:
+        """The category as asked for, and its leading condition; the limit follows them."""
+        category = self.catalogue.category(asked.category)
+        if category is None:
+            return given
+        condition = self.catalogue.leading_condition(category.code, self.now)
+        self.values |= {
+            "category_code": category.code,
+            "condition_id": condition.id if condition else None,
+        }
+        code = condition.code if condition else None
+        return replace(given, category=category.code, filing_condition=code)
 
     def _given(self, asked: Asked) -> Given:
         to = asked.to

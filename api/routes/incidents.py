@@ -209,6 +209,7 @@ def move(
             to=asked.to,
             until=asked.until,
             condition=asked.condition,
+            category=asked.category,
             version=asked.version,
         ),
         actor_of(account),

@@ -503,6 +503,48 @@ def test_a_citizens_report_goes_on_when_it_is_accepted(desk: Office) -> None:
 # Photographs.
 
 
+def test_a_category_given_later_sends_what_waited_for_one_on_its_way(desk: Office) -> None:
+    waiting = reported(desk, category=None)
+    assert (waiting["status"], waiting["queue"], waiting["tasks"]) == ("accepted", "to_file", [])
+    where = f"/incidents/{waiting['number']}/moves"
+    lacking = desk.post("dispatcher", where, {"move": "set_category", "note": "垃圾桶满了"})
+    problem(lacking, 422, "move.category_missing")
+    answer = desk.post(
+        "dispatcher", where, {"move": "set_category", "category": "06042", "note": "垃圾桶满了"}
+    )
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (200, "in_disposal")
+    assert body["category"]["code"] == "06042"
+    assert [task["post"] for task in body["tasks"]] == ["cleaner"]
+    assert body["due_at"] is not None
+
+
+def test_a_number_finds_its_incident_whatever_the_other_filters_are(desk: Office) -> None:
+    number = reported(desk)["number"]
+    assert numbers(desk, f"q={number}&status=closed&category=01003") == [number]
+
+
+def test_a_collector_checks_the_result_and_the_watch_chief_closes(desk: Office) -> None:
+    number = reported(desk)["number"]
+    where = f"/incidents/{number}/moves"
+    cleaner = desk.get("cleaner", "/me").json()["staff_id"]
+    assert desk.post(
+        "dispatcher", where, {"move": "reassign", "to": cleaner, "note": "近"}
+    ).is_success
+    sent = desk.client.post(
+        f"/api/v1/incidents/{number}/evidence",
+        headers={"Authorization": f"Bearer {desk.token('cleaner')}"},
+        files={"photo": ("after.jpg", photo(), "image/jpeg")},
+        data={"stage": "after"},
+    )
+    assert sent.status_code == 201
+    assert desk.post("cleaner", where, {"move": "finish_task"}).json()["status"] == "checking"
+    checked = desk.post("collector", where, {"move": "check_passed"}).json()
+    assert (checked["status"], checked["queue"]) == ("pending_close", "to_close")
+    closed = desk.post("watch_chief", where, {"move": "close", "condition": "06042-1"}).json()
+    assert (closed["status"], closed["queue"], closed["moves"][-1:]) == ("closed", None, ["note"])
+
+
 def test_a_photograph_is_kept_without_what_the_phone_wrote_into_it(desk: Office) -> None:
     number = own_task(desk)["number"]
     answer = upload(desk, "cleaner", number, photo(exif=True, size=(4000, 3000)))

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from grid.core.errors import BadInput
 from grid.crews import crews_frame
 from grid.models import HOLDINGS
+from grid.town_territory import town_territory
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".fgb": "FlatGeobuf"}
 
@@ -76,6 +77,12 @@ def incidents_frame(session: Session, at: datetime, *, with_people: bool) -> gpd
     return frame if with_people else frame.drop(columns="assignee")
 
 
+def territories_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.GeoDataFrame:
+    """The ground of each grid: code, name, area_m2, crew; a gapless coverage, EPSG:4326."""
+    frame = town_territory(session, at).frame()
+    return _with_crews(session, frame, "code", at) if with_people else frame
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A layer that can be exported: its name and how its frame is read."""
@@ -90,6 +97,7 @@ LAYERS = {
         Layer("segments", segments_frame),
         Layer("grids", grids_frame),
         Layer("incidents", incidents_frame),
+        Layer("territories", territories_frame),
     )
 }
 

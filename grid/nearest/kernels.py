@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 EQUAL_M = 0.001
+SAME_M = 1e-6  # of a line that runs over itself the first part counts, whatever the rounding
 SLACK_M = 1e-6  # so that rounding at a leaf's border never hides an edge
 LEAF_NEAREST = 8
 LEAF_LISTED = 28
@@ -142,15 +143,17 @@ def fill_all_along(coords, row_lo, row_hi, along):  # type: ignore[no-untyped-de
 
 @compiled
 def nearest_edge(coords, lo, hi, px, py):  # type: ignore[no-untyped-def]
-    """The first edge of the line lo..hi with the least distance: (v, squared distance)."""
+    """The first edge of the line lo..hi at the least distance: (v, least squared distance)."""
     best = np.inf
-    edge = lo
     for v in range(lo, hi):
         d2, _ = edge_distance2(coords, v, px, py)
-        if d2 < best:
-            best = d2
-            edge = v
-    return edge, best
+        best = min(best, d2)
+    limit = np.sqrt(best) + SAME_M
+    for v in range(lo, hi):
+        d2, _ = edge_distance2(coords, v, px, py)
+        if np.sqrt(d2) <= limit:
+            return v, best
+    return lo, best
 
 
 @compiled
@@ -200,15 +203,19 @@ def pick(coords, vertex_row, rank, ids, pool, lo, hi, exclude, px, py):  # type:
         if np.sqrt(d2) <= limit:
             row = other
     best = np.inf
-    edge = np.int64(-1)
     for i in range(lo, hi):
         v = pool[i]
-        if vertex_row[v] != row:
-            continue
-        d2, _ = edge_distance2(coords, v, px, py)
-        if d2 < best or (d2 == best and v < edge):
-            best = d2
-            edge = np.int64(v)
+        if vertex_row[v] == row:
+            d2, _ = edge_distance2(coords, v, px, py)
+            best = min(best, d2)
+    limit = np.sqrt(best) + SAME_M
+    edge = np.int64(coords.shape[0])
+    for i in range(lo, hi):
+        v = pool[i]
+        if vertex_row[v] == row and v < edge:
+            d2, _ = edge_distance2(coords, v, px, py)
+            if np.sqrt(d2) <= limit:
+                edge = np.int64(v)
     return edge, row, best
 
 
@@ -257,9 +264,7 @@ def pick_far(coords, vertex_row, rank, ids, boxes, vertices, exclude, px, py):  
 @compiled
 def edges_about(coords, vertex_row, rank, ids, boxes, vertices, cx, cy, half):  # type: ignore[no-untyped-def]
     """All edges that can be nearest to a point of the square about (cx, cy), and more; sorted."""
-    _, _, d2 = pick_far(
-        coords, vertex_row, rank, ids, boxes, vertices, np.int64(-1), cx, cy
-    )
+    _, _, d2 = pick_far(coords, vertex_row, rank, ids, boxes, vertices, np.int64(-1), cx, cy)
     limit = np.sqrt(d2) + 2 * half * 1.4142135623730951 + EQUAL_M + SLACK_M
     found = np.empty(1024, np.int32)
     n = 0

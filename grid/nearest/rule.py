@@ -3,7 +3,7 @@
 THE RULE. In the plane, the segment at the least distance wins. Segments whose distance is within
 0.001 m of the least are equal, and among equals the lower rank wins (the order of classes, trunk 0 to
 path 7), then the lower segment id. The side is left or right of the line in its drawn direction at the
-nearest point (the first one along the line); at a corner the two edges decide together (the sum of
+nearest point (the first along the line, to 0.000001 m); at a corner the two edges decide together (the sum of
 their unit directions), beyond an end the last edge drawn on decides, the start of a closed line is a
 corner like any other, and a point within 0.001 m of the line counts as right.
 

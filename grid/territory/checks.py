@@ -48,7 +48,9 @@ def bad_parts(
         ("gap", shapely.difference(boundary, covered)),
         ("outside", shapely.difference(covered, boundary)),
     ):
-        for shape in shapely.get_parts(rest):
-            if shape.area > least_m2:
-                out.append(BadPart(kind, (), float(shape.area), shape))
+        out += [
+            BadPart(kind, (), float(shape.area), shape)
+            for shape in shapely.get_parts(rest)
+            if shape.area > least_m2
+        ]
     return out

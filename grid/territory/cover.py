@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grid.core.errors import BadInput
 from grid.nearest import SegmentIndex
+from grid.territory import kernels
 from grid.territory.trace import TILE_M, Borders, squares, tiles_touching, traced
 
 Floats = NDArray[np.float64]
@@ -61,6 +62,9 @@ def territory(
     tiles = tiles_touching(town)
     borders = traced(index, left, right, tiles, threads)
     faces, labels = closed(borders, tiles, town, areas, index, left, right)
+    if abs(float(shapely.area(faces).sum()) - town.area) > 1e-6 * town.area:
+        # thinned lines met where ground is thinner than the thinning
+        faces, labels = closed(borders, tiles, town, areas, index, left, right, node_all=True)
     return gathered(faces, labels)
 
 
@@ -83,6 +87,13 @@ def territory_after(
     left, right = checked_labels(index, labels_left, labels_right)
     town, areas = checked_boundary(boundary), checked_areas(reserved)
     boxes = shapely.box(*np.asarray(changed, np.float64).reshape(-1, 4).T)
+    # a tile cut by the boundary changes as a whole: what changed outside may move its lines inside
+    rings = all_rings(town, areas)
+    corners = tiles_touching(shapely.union_all(boxes)) // kernels.TILE
+    whole_tiles = squares(corners, TILE_M)
+    boxes = np.concatenate([boxes, whole_tiles[shapely.intersects(rings, whole_tiles)]])
+    shapely.prepare(town)
+    boxes = boxes[shapely.intersects(town, boxes)]
     if not len(boxes):
         return before, np.empty(0, np.int64)
     tree = shapely.STRtree(before.polygons)
@@ -91,6 +102,7 @@ def territory_after(
         old = np.isin(before.labels, touched)
         region = shapely.union_all([*before.polygons[old], *boxes])
         tiles = tiles_touching(region)
+        tiles = tiles[shapely.intersects(town, squares(tiles // kernels.TILE, TILE_M))]
         borders = traced(index, left, right, tiles, threads)
         near = shapely.STRtree(boxes).query(borders.lines(), predicate="intersects")[0]
         grown = np.union1d(touched, borders.labels[near])
@@ -101,8 +113,11 @@ def territory_after(
     ours = np.isin(labels, touched)
     part = gathered(faces[ours], labels[ours])
     owed = float(shapely.area(before.polygons[old]).sum())
-    if abs(float(shapely.area(part.polygons).sum()) - owed) > 1e-6 * max(owed, 1.0):
-        # a label came or went that no square told of: only the whole is sure
+    beside = tree.query(part.polygons, predicate="intersects")[1]
+    others = before.polygons[np.setdiff1d(beside, np.flatnonzero(old))]
+    fits = shapely.coverage_is_valid(np.concatenate([part.polygons, others]))
+    if not fits or abs(float(shapely.area(part.polygons).sum()) - owed) > 1e-6 * max(owed, 1.0):
+        # a line beside the change came out otherwise than before: only the whole is sure
         whole = territory(index, left, right, town, reserved, threads)
         return whole, np.union1d(before.labels, whole.labels)
     everything = np.concatenate([before.labels[~old], part.labels])
@@ -142,6 +157,13 @@ def checked_areas(reserved: Sequence[Reserved]) -> list[Reserved]:
     return out
 
 
+def all_rings(town: shapely.Geometry, areas: list[Reserved]) -> shapely.Geometry:
+    """The boundary and the outlines of the reserved areas, noded with each other and prepared."""
+    rings = shapely.union_all([town.boundary, *(shapely.boundary(one.area) for one in areas)])
+    shapely.prepare(rings)
+    return rings
+
+
 def closed(
     borders: Borders,
     tiles: Ints,
@@ -150,33 +172,27 @@ def closed(
     index: SegmentIndex,
     left: Ints,
     right: Ints,
+    node_all: bool = False,
 ) -> tuple[Shapes, Ints]:
-    """Faces inside the town and the label of each, from border lines in tiles."""
-    lines = distinct(borders.lines())
-    rings = shapely.union_all([town.boundary, *(shapely.boundary(one.area) for one in areas)])
-    shapely.prepare(rings)
-    cut = shapely.intersects(rings, squares(tiles / (tiles_side()), TILE_M))
-    at_edge = cut[borders.tile]
-    noded = shapely.get_parts(
-        shapely.union_all([rings, *lines[at_edge & ~shapely.is_empty(lines)]])
-    )
-    middle = shapely.line_interpolate_point(noded, 0.5, normalized=True)
-    shapely.prepare(town)
+    """Faces inside the town and the label of each, from border lines in tiles.
+
+    Only lines in tiles that the boundary or a reserved area cuts have to be noded with them; the others
+    fit together as they are. `node_all` nodes everything.
+    """
+    lines = borders.lines()
+    rings = all_rings(town, areas)
     given = shapely.union_all([one.area for one in areas])
-    shapely.prepare(given)
+    for shape in (town, given):
+        shapely.prepare(shape)
+    cut = shapely.intersects(rings, squares(tiles // kernels.TILE, TILE_M)) | node_all
+    at_edge = cut[borders.tile]
+    inner = lines[~at_edge]
+    inner = inner[~shapely.contains(given, shapely.get_point(inner, 0))]
+    noded = shapely.get_parts(shapely.union_all([rings, *lines[at_edge]]))
+    middle = shapely.line_interpolate_point(noded, 0.5, normalized=True)
     on_ring = shapely.dwithin(rings, middle, ON_LINE_M)
-    wanted = on_ring | (shapely.contains(town, middle) & ~shapely.contains(given, middle))
-    wanted &= ~on_ring | shapely.dwithin(town, middle, ON_LINE_M)
-    inner = lines[~at_edge & ~shapely.is_empty(lines)]
-    inner_label = np.flatnonzero(~at_edge)
-    if len(
-        inner
-    ):  # tiles beside the boundary and wholly outside it do not occur: tiles touch the town
-        inside = np.ones(len(inner), bool)
-        if areas:
-            inside = ~shapely.contains(given, shapely.get_point(inner, 0))
-        inner = inner[inside]
-    del inner_label
+    free = shapely.contains(town, middle) & ~shapely.contains(given, middle)
+    wanted = np.where(on_ring, shapely.dwithin(town, middle, ON_LINE_M), free)
     faces = shapely.get_parts(shapely.polygonize(np.concatenate([inner, noded[wanted]])))
     faces = shapely.orient_polygons(faces[shapely.area(faces) > SPECK_M2])
     labels, told = labels_by_edges(faces, borders)
@@ -186,31 +202,9 @@ def closed(
     keep = np.ones(len(faces), bool)
     keep[unsure] = shapely.contains(town, points)
     if areas:
-        where, which = shapely.STRtree([one.area for one in areas]).query(
-            points, predicate="within"
-        )
+        where, which = shapely.STRtree([one.area for one in areas]).query(points, "within")
         labels[unsure[where]] = np.array([one.label for one in areas], np.int64)[which]
     return faces[keep], labels[keep]
-
-
-def tiles_side() -> int:
-    return int(round(TILE_M / 0.5))
-
-
-def distinct(lines: Shapes) -> Shapes:
-    """The lines with an empty one in place of each that says nothing: a repeated or a flat closed one."""
-    out = lines.copy()
-    short = np.flatnonzero(shapely.get_num_points(lines) <= 3)
-    flat = short[shapely.is_closed(lines[short])]
-    two = np.setdiff1d(short[shapely.get_num_points(lines[short]) == 2], flat)
-    ends = np.hstack([shapely.get_coordinates(shapely.get_point(lines[two], k)) for k in (0, 1)])
-    swap = (ends[:, 2] < ends[:, 0]) | ((ends[:, 2] == ends[:, 0]) & (ends[:, 3] < ends[:, 1]))
-    ends[swap] = ends[swap][:, [2, 3, 0, 1]]
-    _, first = np.unique(ends, axis=0, return_index=True)
-    again = np.setdiff1d(np.arange(len(two)), first)
-    out[flat] = shapely.LineString()
-    out[two[again]] = shapely.LineString()
-    return out
 
 
 def edge_keys(start: Floats, end: Floats) -> NDArray[np.uint64]:
@@ -248,11 +242,7 @@ def labels_by_edges(faces: Shapes, borders: Borders) -> tuple[Ints, NDArray[np.b
     face = of[ring[start]]
     length = np.hypot(*(xy[start + 1] - xy[start]).T)
     by_length = np.lexsort((length, face))
-    last = (
-        np.flatnonzero(np.r_[face[by_length][1:] != face[by_length][:-1], True])
-        if len(face)
-        else []
-    )
+    last = np.flatnonzero(np.diff(face[by_length], append=-1))
     longest = by_length[last]
     labels[face[longest]] = known[place[longest]]
     told[face[longest]] = True

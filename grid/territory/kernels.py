@@ -27,9 +27,12 @@ UNIT_M = (
 )
 TILE = 512  # units: borders are chained and thinned inside tiles
 ACCEPT = 64  # units: the largest square that may hold a piece of border
-CROWDED = 4  # units: squares with three labels split down to this before their sides are searched
+UNSEEN = (
+    2  # units: squares larger than this split while a segment in them has a label no side shows
+)
 DEVIATION_M = 0.1
 THIN_M = 0.05
+SURE_M = 2e-6  # a lead that no rounding and no rule of equals turns
 STEPS = 10  # halvings of a unit: a border point is found to half a millimetre
 
 edge_distance2 = near.edge_distance2
@@ -48,15 +51,54 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @part
 def label_at(coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, px, py):  # type: ignore[no-untyped-def]
-    """The label of the ground at a point, by the stated rule among the edges work[lo:hi]."""
+    """(label, edge, row) of the ground at a point, by the stated rule among the edges work[lo:hi]."""
     edge, row, d2 = pick(coords, vertex_row, rank, ids, work, lo, hi, np.int64(-1), px, py)
     if left[row] == right[row]:
-        return left[row]
+        return left[row], edge, row
     _, t = edge_distance2(coords, edge, px, py)
     side = side_at(
         coords, np.int64(row_lo[row]), np.int64(row_hi[row]), edge, t, np.sqrt(d2), px, py
     )
-    return left[row] if side == 0 else right[row]
+    return left[row] if side == 0 else right[row], edge, row
+
+
+@part
+def lead(rank, ids, row, other):  # type: ignore[no-untyped-def]
+    """What the rule of equals adds to (distance of row - distance of other): row wins below zero."""
+    if row == other:
+        return 0.0
+    better = rank[row] < rank[other] or (rank[row] == rank[other] and ids[row] < ids[other])
+    return -near.EQUAL_M if better else near.EQUAL_M
+
+
+@part
+def beside(coords, v, x, y):  # type: ignore[no-untyped-def]
+    """Signed distance (left > 0) from the line of an edge, or nan where its ends are nearer."""
+    dx = coords[v + 1, 0] - coords[v, 0]
+    dy = coords[v + 1, 1] - coords[v, 1]
+    wx = x - coords[v, 0]
+    wy = y - coords[v, 1]
+    dot = wx * dx + wy * dy
+    length2 = dx * dx + dy * dy
+    if dot <= 0.0 or dot >= length2:
+        return np.nan
+    return (dx * wy - dy * wx) / np.sqrt(length2)
+
+
+@part
+def straight_race(coords, vertex_row, rank, ids, v, w, x0, y0, x1, y1):  # type: ignore[no-untyped-def]
+    """Leads of edge v over w at two points between which both distances change evenly, or nan."""
+    a = beside(coords, v, x0, y0)
+    b = beside(coords, v, x1, y1)
+    c = beside(coords, w, x0, y0)
+    d = beside(coords, w, x1, y1)
+    band = near.EQUAL_M * near.EQUAL_M  # so near to a line everything counts as right
+    if not (a * b > band and c * d > band and min(abs(a), abs(b)) > near.EQUAL_M):
+        return np.nan, np.nan
+    if min(abs(c), abs(d)) <= near.EQUAL_M:
+        return np.nan, np.nan
+    bonus = lead(rank, ids, vertex_row[v], vertex_row[w])
+    return abs(a) - abs(c) + bonus, abs(b) - abs(d) + bonus
 
 
 @part
@@ -141,15 +183,75 @@ def labels_possible(coords, vertex_row, left, right, work, lo, hi, x0, y0, x1, y
 
 
 @part
+def unit_point(  # type: ignore[no-untyped-def]
+    coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x0, y0, x1, y1, out
+):
+    """The border point on one unit of a side, the same whoever asks: (found, label before, after)."""
+    before, v, row = label_at(
+        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x0, y0
+    )
+    after, w, other = label_at(
+        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x1, y1
+    )
+    if before == after:
+        return False, before, after
+    if row != other:
+        bonus = lead(rank, ids, row, other)
+        a = 0.0
+        b = 1.0
+        fa = lead_at(coords, v, w, bonus, x0, y0)
+        fb = lead_at(coords, v, w, bonus, x1, y1)
+        if fa <= 0.0 < fb:
+            for _ in range(4):
+                t = a + (b - a) * fa / (fa - fb)
+                f = lead_at(coords, v, w, bonus, x0 + t * (x1 - x0), y0 + t * (y1 - y0))
+                if f <= 0.0:
+                    a = t
+                    fa = f
+                else:
+                    b = t
+                    fb = f
+                if abs(f) < 1e-4:
+                    break
+            out[0] = x0 + t * (x1 - x0)
+            out[1] = y0 + t * (y1 - y0)
+            return True, before, after
+    for _ in range(STEPS):
+        mx = (x0 + x1) / 2
+        my = (y0 + y1) / 2
+        label, _, _ = label_at(
+            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, mx, my
+        )
+        if label == before:
+            x0 = mx
+            y0 = my
+        else:
+            x1 = mx
+            y1 = my
+    out[0] = (x0 + x1) / 2
+    out[1] = (y0 + y1) / 2
+    return True, before, after
+
+
+@part
+def lead_at(coords, v, w, bonus, x, y):  # type: ignore[no-untyped-def]
+    a, _ = edge_distance2(coords, v, x, y)
+    b, _ = edge_distance2(coords, w, x, y)
+    return np.sqrt(a) - np.sqrt(b) + bonus
+
+
+@part
 def side_points(  # type: ignore[no-untyped-def]
     coords, vertex_row, row_lo, row_hi, rank, ids, left, right,
-    work, lo, hi, room, i0, j0, along_x, span, found, changes, n,
+    work, lo, hi, room, stack, i0, j0, along_x, span, found, changes, n,
 ):  # fmt: skip
     """Border points on a lattice side from (i0, j0) eastward or northward, in that order.
 
-    Appends (x, y) to found and (label before, label after) to changes from n on; returns (n, work).
+    Appends (x, y) to found and (label before, label after) to changes from n on; returns the new n.
+    work has room for a list of hi - lo after hi at every halving of the span.
     """
-    stack = np.empty((64, 4), np.int64)
+    ex = UNIT_M if along_x else 0.0
+    ey = 0.0 if along_x else UNIT_M
     stack[0, 0] = 0
     stack[0, 1] = span
     stack[0, 2] = lo
@@ -161,12 +263,10 @@ def side_points(  # type: ignore[no-untyped-def]
         length = stack[top, 1]
         a = stack[top, 2]
         b = stack[top, 3]
-        x0 = (i0 + (start if along_x else 0)) * UNIT_M
-        y0 = (j0 + (0 if along_x else start)) * UNIT_M
-        x1 = x0 + (length * UNIT_M if along_x else 0.0)
-        y1 = y0 + (0.0 if along_x else length * UNIT_M)
-        if work.shape[0] < 2 * b - a + 16:
-            work = grown_ints(work, 2 * work.shape[0] + 16)
+        x0 = i0 * UNIT_M + start * ex
+        y0 = j0 * UNIT_M + start * ey
+        x1 = x0 + length * ex
+        y1 = y0 + length * ey
         mx = (x0 + x1) / 2
         my = (y0 + y1) / 2
         least = np.inf
@@ -189,44 +289,44 @@ def side_points(  # type: ignore[no-untyped-def]
             if room[k - a] <= limit2:
                 work[end] = work[k]
                 end += 1
+        if end - b == 1 and left[vertex_row[work[b]]] == right[vertex_row[work[b]]]:
+            continue
         if labels_possible(coords, vertex_row, left, right, work, b, end, x0, y0, x1, y1) < 2:
             continue
-        if length > 1:
-            half = length // 2
-            for k in range(2):  # the later half waits below the earlier on the stack
-                stack[top, 0] = start + (half if k == 0 else 0)
-                stack[top, 1] = half
-                stack[top, 2] = b
-                stack[top, 3] = end
-                top += 1
-            continue
-        before = label_at(
-            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, x0, y0
-        )
-        after = label_at(
-            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, x1, y1
-        )
-        if before == after:
-            continue
-        for _ in range(STEPS):
-            mx = (x0 + x1) / 2
-            my = (y0 + y1) / 2
-            label = label_at(
-                coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, mx, my
+        at = np.int64(-1)
+        if length > 1 and end - b == 2:  # between two straight edges the point is known at once
+            fa, fb = straight_race(
+                coords, vertex_row, rank, ids, work[b], work[b + 1], x0, y0, x1, y1
             )
-            if label == before:
-                x0 = mx
-                y0 = my
-            else:
-                x1 = mx
-                y1 = my
-        if n < found.shape[0]:
-            found[n, 0] = (x0 + x1) / 2
-            found[n, 1] = (y0 + y1) / 2
-            changes[n, 0] = before
-            changes[n, 1] = after
-        n += 1
-    return n, work
+            if (fa > SURE_M and fb > SURE_M) or (fa < -SURE_M and fb < -SURE_M):
+                continue
+            if (fa > SURE_M and fb < -SURE_M) or (fa < -SURE_M and fb > SURE_M):
+                at = np.int64(length * fa / (fa - fb))
+        elif length == 1:
+            at = np.int64(0)
+        if at >= 0:
+            px = x0 + at * ex
+            py = y0 + at * ey
+            if n == found.shape[0]:
+                return n + 1
+            some, before, after = unit_point(
+                coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end,
+                px, py, px + ex, py + ey, found[n],
+            )  # fmt: skip
+            if some:
+                changes[n, 0] = before
+                changes[n, 1] = after
+                n += 1
+            if some or length == 1:
+                continue
+        half = length // 2
+        for k in range(2):  # the later half waits below the earlier on the stack
+            stack[top, 0] = start + (half if k == 0 else 0)
+            stack[top, 1] = half
+            stack[top, 2] = b
+            stack[top, 3] = end
+            top += 1
+    return n
 
 
 @part
@@ -265,34 +365,52 @@ def chord_holds(  # type: ignore[no-untyped-def]
     length = np.sqrt(dx * dx + dy * dy)
     if length < 4 * DEVIATION_M:
         return True
+    if hi - lo == 2:
+        fa, fb = straight_race(
+            coords, vertex_row, rank, ids, work[lo], work[lo + 1],
+            found[0, 0], found[0, 1], found[1, 0], found[1, 1],
+        )  # fmt: skip
+        if (
+            max(abs(fa), abs(fb)) < near.EQUAL_M
+        ):  # even distances, equal at both ends: equal between
+            return True
     nx = -dy / length * DEVIATION_M
     ny = dx / length * DEVIATION_M
-    for k in range(1, 4):
-        x = found[0, 0] + dx * k / 4
-        y = found[0, 1] + dy * k / 4
-        label = label_at(
-            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x + nx, y + ny
+    for k in range(6):
+        share = (k // 2 + 1) / 4
+        sign = 1.0 if k % 2 == 0 else -1.0
+        x = found[0, 0] + dx * share + sign * nx
+        y = found[0, 1] + dy * share + sign * ny
+        label, _, _ = label_at(
+            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x, y
         )
-        if label != a_label:
-            return False
-        label = label_at(
-            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x - nx, y - ny
-        )
-        if label != b_label:
+        if label != (a_label if k % 2 == 0 else b_label):
             return False
     return True
 
 
 @part
-def row_inside(coords, vertex_row, row_lo, row_hi, work, lo, hi, x0, y0, x1, y1):  # type: ignore[no-untyped-def]
-    """Whether a segment begins and ends inside the box, so that its ground may touch no side."""
+def hides_something(  # type: ignore[no-untyped-def]
+    coords, vertex_row, row_lo, row_hi, left, right, work, lo, hi, x0, y0, span, a_label, b_label
+):
+    """Whether ground may lie in a square unseen from its sides.
+
+    The ground of a segment reaches its line without a break. So only a segment that begins and ends
+    inside can have an island here, and one that runs through where its ground is thinner than a unit.
+    """
+    half = span * UNIT_M / 2
     for i in range(lo, hi):
-        row = vertex_row[work[i]]
+        v = work[i]
+        row = vertex_row[v]
+        if span > UNSEEN:
+            low, _ = bounds(coords, v, x0 + half, y0 + half, half)
+            if low == 0.0:
+                for label in (left[row], right[row]):
+                    if label != a_label and label != b_label:
+                        return True
         inside = True
-        for v in (row_lo[row], row_hi[row]):
-            x = coords[v, 0]
-            y = coords[v, 1]
-            if not (x0 <= x and x <= x1 and y0 <= y and y <= y1):  # noqa: SIM300
+        for end in (row_lo[row], row_hi[row]):
+            if abs(coords[end, 0] - x0 - half) > half or abs(coords[end, 1] - y0 - half) > half:
                 inside = False
         if inside:
             return True
@@ -313,6 +431,7 @@ def trace_tile(  # type: ignore[no-untyped-def]
     stack[0, 2] = TILE
     stack[0, 3] = lo
     stack[0, 4] = hi
+    below = np.empty((64, 4), np.int64)
     found = np.empty((64, 2))
     changes = np.empty((64, 2), np.int64)
     top = 1
@@ -323,8 +442,8 @@ def trace_tile(  # type: ignore[no-untyped-def]
         span = stack[top, 2]
         a = stack[top, 3]
         b = stack[top, 4]
-        if work.shape[0] < 2 * b - a + 16:
-            work = grown_ints(work, 2 * work.shape[0] + 16)
+        if work.shape[0] < b + 10 * (b - a) + 16:
+            work = grown_ints(work, 2 * work.shape[0] + 10 * (b - a) + 16)
         half = span * UNIT_M / 2
         x0 = i * UNIT_M
         y0 = j * UNIT_M
@@ -334,13 +453,14 @@ def trace_tile(  # type: ignore[no-untyped-def]
         count = labels_possible(coords, vertex_row, left, right, work, b, end, x0, y0, x1, y1)
         if count < 2:
             continue
-        split = span > ACCEPT or (count > 2 and span > CROWDED)
+        split = span > ACCEPT
         if not split:
             m = 0
             for side in range(4):  # counter-clockwise from the south-west corner
                 before = m
-                m, work = side_points(
-                    coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, room,
+                m = side_points(
+                    coords, vertex_row, row_lo, row_hi, rank, ids, left, right,
+                    work, b, end, room, below,
                     i + (span if side == 1 else 0), j + (span if side == 2 else 0),
                     side % 2 == 0, span, found, changes, m,
                 )  # fmt: skip
@@ -348,18 +468,36 @@ def trace_tile(  # type: ignore[no-untyped-def]
                     break
                 if side >= 2:
                     turn_back(found, changes, before, m)
-            if m > found.shape[0]:
+            if m > found.shape[0] or (span > 1 and (m > 2 or m == 1)):
                 split = True
             elif span > 1:
-                split = (
-                    m > 2
-                    or row_inside(coords, vertex_row, row_lo, row_hi, work, b, end, x0, y0, x1, y1)
-                    or (
-                        m == 2
-                        and not chord_holds(
-                            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end,
-                            found, changes[0, 0], changes[0, 1],
-                        )
+                a_label = changes[0, 0]
+                b_label = changes[0, 1]
+                if m == 0:
+                    a_label, _, _ = label_at(
+                        coords,
+                        vertex_row,
+                        row_lo,
+                        row_hi,
+                        rank,
+                        ids,
+                        left,
+                        right,
+                        work,
+                        b,
+                        end,
+                        x0,
+                        y0,
+                    )
+                    b_label = a_label
+                split = hides_something(
+                    coords, vertex_row, row_lo, row_hi, left, right, work, b, end,
+                    x0, y0, span, a_label, b_label,
+                ) or (
+                    m == 2
+                    and not chord_holds(
+                        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end,
+                        found, a_label, b_label,
                     )
                 )  # fmt: skip
             if not split and m > 0:
@@ -505,6 +643,7 @@ def chain_tile(ends, labels):  # type: ignore[no-untyped-def]
     line = np.empty((n + 1, 2))
     keep = np.empty(n + 1, np.bool_)
     vertices = np.empty((n + n + 2, 2))
+    keeps = np.empty(n + n + 2, np.bool_)
     offsets = np.zeros(n + 1, np.int64)
     tags = np.empty((n, 2), np.int64)
     used = 0
@@ -552,15 +691,106 @@ def chain_tile(ends, labels):  # type: ignore[no-untyped-def]
                     line[:m] = line[:m][::-1].copy()
                     a, b = b, a
                 thin(line, m, keep)
+                kept = 0
                 for q in range(m):
-                    if keep[q]:
-                        vertices[used] = line[q]
-                        used += 1
+                    vertices[used + q] = line[q]
+                    keeps[used + q] = keep[q]
+                    kept += keep[q]
+                if kept < 4 and closed:
+                    keeps[used : used + m] = True
+                used += m
                 tags[lines, 0] = a
                 tags[lines, 1] = b
                 lines += 1
                 offsets[lines] = used
-    return vertices[:used].copy(), offsets[: lines + 1].copy(), tags[:lines].copy()
+    part_again(vertices, offsets[: lines + 1], keeps)
+    out = 0
+    last = 0
+    for k in range(lines):
+        for q in range(last, offsets[k + 1]):
+            if keeps[q]:
+                vertices[out] = vertices[q]
+                out += 1
+        last = offsets[k + 1]
+        offsets[k + 1] = out
+    return vertices[:out].copy(), offsets[: lines + 1].copy(), tags[:lines].copy()
+
+
+@part
+def turn(ax, ay, bx, by, cx, cy):  # type: ignore[no-untyped-def]
+    return (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+
+
+@part
+def collide(p, q, r, s):  # type: ignore[no-untyped-def]
+    """Whether the edges p-q and r-s have more in common than one end."""
+    p_r = p[0] == r[0] and p[1] == r[1]
+    p_s = p[0] == s[0] and p[1] == s[1]
+    q_r = q[0] == r[0] and q[1] == r[1]
+    q_s = q[0] == s[0] and q[1] == s[1]
+    if p_r or p_s or q_r or q_s:
+        if (p_r and q_s) or (p_s and q_r):
+            return True
+        shared, a, b = (p, q, s) if p_r else (p, q, r) if p_s else (q, p, s) if q_r else (q, p, r)
+        along = (a[0] - shared[0]) * (b[0] - shared[0]) + (a[1] - shared[1]) * (b[1] - shared[1])
+        return along > 0.0 and turn(shared[0], shared[1], a[0], a[1], b[0], b[1]) == 0.0
+    d1 = turn(p[0], p[1], q[0], q[1], r[0], r[1])
+    d2 = turn(p[0], p[1], q[0], q[1], s[0], s[1])
+    d3 = turn(r[0], r[1], s[0], s[1], p[0], p[1])
+    d4 = turn(r[0], r[1], s[0], s[1], q[0], q[1])
+    if (d1 > 0.0 and d2 > 0.0) or (d1 < 0.0 and d2 < 0.0):
+        return False
+    return not ((d3 > 0.0 and d4 > 0.0) or (d3 < 0.0 and d4 < 0.0))
+
+
+@part
+def part_again(vertices, offsets, keeps):  # type: ignore[no-untyped-def]
+    """Give lines that thinning made to meet all their vertices back, until none meet but at their ends."""
+    lines = offsets.shape[0] - 1
+    size = offsets[lines]
+    start = np.empty(size, np.int64)
+    end = np.empty(size, np.int64)
+    line = np.empty(size, np.int64)
+    while True:
+        n = 0
+        for k in range(lines):
+            before = offsets[k]
+            for q in range(offsets[k] + 1, offsets[k + 1]):
+                if keeps[q]:
+                    start[n] = before
+                    end[n] = q
+                    line[n] = k
+                    n += 1
+                    before = q
+        west = np.empty(n)
+        for e in range(n):
+            west[e] = min(vertices[start[e], 0], vertices[end[e], 0])
+        order = np.argsort(west)
+        met = False
+        for i in range(n):
+            e = order[i]
+            p = vertices[start[e]]
+            q = vertices[end[e]]
+            east = max(p[0], q[0])
+            low = min(p[1], q[1])
+            high = max(p[1], q[1])
+            for j in range(i + 1, n):
+                f = order[j]
+                if west[f] > east:
+                    break
+                r = vertices[start[f]]
+                s = vertices[end[f]]
+                if max(r[1], s[1]) < low or min(r[1], s[1]) > high:
+                    continue
+                if not collide(p, q, r, s):
+                    continue
+                for k in (line[e], line[f]):
+                    for v in range(offsets[k], offsets[k + 1]):
+                        if not keeps[v]:
+                            keeps[v] = True
+                            met = True
+        if not met:
+            return
 
 
 def made_for(fingerprint: int) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -51,7 +51,8 @@ def tiles_touching(area: shapely.Geometry) -> Ints:
     inside = np.stack(np.meshgrid(np.arange(GROUP), np.arange(GROUP)), axis=-1).reshape(-1, 2)
     tiles = (groups[:, None, :] * GROUP + inside).reshape(-1, 2)
     tiles = tiles[shapely.intersects(area, squares(tiles, size[1]))]
-    return tiles.astype(np.int64) * kernels.TILE
+    corners: Ints = tiles.astype(np.int64) * kernels.TILE
+    return corners
 
 
 def squares(places: NDArray[np.generic], size_m: float) -> NDArray[np.object_]:

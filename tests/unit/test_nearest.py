@@ -203,6 +203,9 @@ def test_side_of_sharp_corners_and_closed_lines():
     hairpin = [(0, 0), (10, 0), (0, 1)]
     assert side_of(hairpin, 12, 0.1) == RIGHT
     assert side_of(hairpin, 5, 0.2) == LEFT
+    over_itself = [(80, 240), (160, 160), (120, 200), (160, 280)]
+    assert side_of(over_itself, 92.17, 168.64) == RIGHT  # the way there counts, not the way back
+    assert side_of(over_itself, 106.55, 155.92) == RIGHT
     there_and_back = [(0, 0), (10, 0), (0, 0)]
     assert side_of(there_and_back, 12, 1) == LEFT
     assert side_of(there_and_back, 12, -1) == RIGHT

@@ -23,6 +23,7 @@ from grid.sources import fields
 from grid.sources.base import BOUNDARY_LEVELS, FORMS, RANGE_COLUMNS, STREET_COLUMNS, Refused
 from grid.sources.fields import Columns
 from grid.sources.files import DatumChange, open_frame
+from grid.sources.written_addresses import split_address
 
 Mapping = dict[str, str] | None
 Read = tuple[gpd.GeoDataFrame, list[Refused]]
@@ -74,14 +75,18 @@ def read_addresses(
     crs: str | None = None,
     to_wgs84: DatumChange | None = None,
 ) -> Read:
-    """Door plates: street, house_number (as written), community, geometry Point; areas give an inner point."""
+    """Door plates: street, house_number (as written), community, geometry Point; areas give an inner point.
+
+    A file with one column `address` ("150 Second St", "永胜路12号") instead of the two is taken apart.
+    """
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
     _need_points(frame, columns, refused)
+    streets, numbers = _streets_and_numbers(columns)
     values = pd.DataFrame(
         {
-            "street": columns.text("street", needed=True),
-            "house_number": columns.text("house_number", needed=True),
+            "street": streets,
+            "house_number": numbers,
             "community": columns.text("community"),
         }
     )
@@ -90,6 +95,19 @@ def read_addresses(
     plates, left_out = _usable(plates, ("Point",))
     found = _done(plates, ("street", "house_number", "community", "geometry"))
     return found, _sorted(refused, blank + left_out)
+
+
+def _streets_and_numbers(columns: Columns) -> tuple[Any, Any]:
+    """The two columns, or one column `address` taken apart; where it does not read, both are blank."""
+    whole = columns.find("address")
+    if whole is None or columns.find("street") is not None:
+        return columns.text("street", needed=True), columns.text("house_number", needed=True)
+    parts = [split_address(cell) for cell in columns.text("address")]
+    index = whole.index
+    return (
+        pd.Series([street for street, _ in parts], index=index, dtype="object"),
+        pd.Series([number for _, number in parts], index=index, dtype="object"),
+    )
 
 
 def read_places(

@@ -395,26 +395,44 @@ def hides_something(  # type: ignore[no-untyped-def]
 ):
     """Whether ground may lie in a square unseen from its sides.
 
-    The ground of a segment reaches its line without a break. So only a segment that begins and ends
-    inside can have an island here, and one that runs through where its ground is thinner than a unit.
+    The ground of a segment, or of one side of it, reaches its line without a break. So nothing hides
+    where no line comes within a unit of the square; where all that do have one label, seen from the
+    sides, and none begins and ends inside; or where one line runs through without turning back and the
+    labels of both its sides are seen.
     """
     half = span * UNIT_M / 2
+    first = np.int64(-1)
+    last = np.int64(-1)
+    one_row = True
+    one_label = True
     for i in range(lo, hi):
-        v = work[i]
+        v = np.int64(work[i])
         row = vertex_row[v]
-        if span > UNSEEN:
-            low, _ = bounds(coords, v, x0 + half, y0 + half, half)
-            if low == 0.0:
-                for label in (left[row], right[row]):
-                    if label != a_label and label != b_label:
-                        return True
         inside = True
         for end in (row_lo[row], row_hi[row]):
             if abs(coords[end, 0] - x0 - half) > half or abs(coords[end, 1] - y0 - half) > half:
                 inside = False
         if inside:
             return True
-    return False
+        if span <= UNSEEN:
+            continue
+        low, _ = bounds(coords, v, x0 + half, y0 + half, half)
+        if low > UNIT_M:
+            continue
+        for label in (left[row], right[row]):
+            if label != a_label and label != b_label:
+                return True
+        one_label = one_label and left[row] == right[row]
+        if first < 0:
+            first = v
+        else:
+            one_label = one_label and left[row] == left[vertex_row[first]]
+            dot = (coords[v + 1, 0] - coords[v, 0]) * (coords[first + 1, 0] - coords[first, 0]) + (
+                coords[v + 1, 1] - coords[v, 1]
+            ) * (coords[first + 1, 1] - coords[first, 1])
+            one_row = one_row and row == vertex_row[first] and v == last + 1 and dot > 0.0
+        last = v
+    return not (one_row or one_label)
 
 
 @part

@@ -167,6 +167,13 @@ def apply(session: Session, proposal: Proposal, from_at: datetime) -> int:
     return put_in_force(session, list(proposal.names.values()), both_sides(codes), from_at)
 
 
+def own_language(town: TownNetwork) -> str:
+    """The language a town's streets are named in: "zh" where most names hold Chinese characters, else "en"."""
+    names = list(town.street_names.values())
+    chinese = sum(any("\u4e00" <= sign <= "\u9fff" for sign in name) for name in names)
+    return "zh" if 2 * chinese >= len(names) else "en"
+
+
 def _names(town: TownNetwork, division: Division, keep: bool) -> dict[int, GridName]:
     """Names in the town's own words and in English; with `keep` a grid that stays keeps both."""
     own = name_grids(
@@ -174,7 +181,7 @@ def _names(town: TownNetwork, division: Division, keep: bool) -> dict[int, GridN
         division.labels,
         town.street_names,
         town.communities,
-        "zh",
+        own_language(town),
         _kept(town, keep, 1),
     )
     english = name_grids(

@@ -212,7 +212,7 @@ def incidents_by_segment(session: Session) -> dict[int, int]:
             " group by segment_id"
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:

@@ -250,4 +250,4 @@ def _unit_ids(session: Session, names: list[str]) -> dict[str, int]:
             insert(Unit).on_conflict_do_nothing(index_elements=["name"]),
             [{"name": name} for name in names],
         )
-    return dict(session.execute(select(Unit.name, Unit.id)).tuples().all())
+    return dict(session.execute(select(Unit.name, Unit.id)).all())

@@ -161,7 +161,7 @@ def _street_ids(session: Session, segments: gpd.GeoDataFrame) -> dict[str, int]:
             ),
             rows,
         )
-    return dict(session.execute(select(Street.name, Street.id)).tuples().all())
+    return dict(session.execute(select(Street.name, Street.id)).all())
 
 
 def _crossing_ids(session: Session, crossings: gpd.GeoDataFrame, plane_epsg: int) -> dict[int, int]:
@@ -196,9 +196,7 @@ def _crossing_ids(session: Session, crossings: gpd.GeoDataFrame, plane_epsg: int
             select(Crossing.source_key, Crossing.id).where(
                 Crossing.source_key.in_(select(text("source_key from arriving_crossing")))
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     session.execute(text("drop table arriving_crossing"))
     return {

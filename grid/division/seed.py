@@ -9,6 +9,7 @@ import numpy as np
 import pymetis
 
 from grid.division.network import Bool, Float64, Int64, neighbours, pieces, totals
+from grid.division.silence import silent_stdout
 from grid.division.units import Units
 
 # What an edge between two segments of one street weighs for METIS against 1 for any other: a hint, refined later.
@@ -239,15 +240,16 @@ def _metis(
         mine, its = street[rows[source]], street[rows[local]]
         edges = np.where((mine == its) & (mine >= 0), _SAME_STREET, 1).astype(np.int64)
     options = pymetis.Options(seed=seed, contig=1, ufactor=max(1, round(1000 * share)))
-    _, part = pymetis.part_graph(
-        grids,
-        pymetis.CSRAdjacency(xadj, local),
-        vweights=counted,
-        eweights=edges,
-        tpwgts=targets,
-        recursive=False,
-        options=options,
-    )
+    with silent_stdout():
+        _, part = pymetis.part_graph(
+            grids,
+            pymetis.CSRAdjacency(xadj, local),
+            vweights=counted,
+            eweights=edges,
+            tpwgts=targets,
+            recursive=False,
+            options=options,
+        )
     return np.asarray(part, dtype=np.int64)
 
 

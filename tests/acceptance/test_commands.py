@@ -77,7 +77,7 @@ def everything(home: Path) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def town(run: Commands, files: Path) -> dict[str, Any]:
-    """The town brought in by commands alone, in the order DEVELOPERS.md would."""
+    """The town brought in by commands alone, in the order of the README."""
     told: dict[str, Any] = {}
     told["streets"] = run.well("import", "streets", files / "streets.gpkg", "--name", "文件县")
     told["addresses"] = run.well("import", "addresses", files / "addresses.geojson")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.migrate import migrate
@@ -37,6 +38,8 @@ def opened(*, keep: bool = True) -> Iterator[tuple[Services, Session]]:
     """Services and one session, committed when the command ends well; `keep` False rolls back (dry run)."""
     services = prepare()
     with services.sessions() as session:
+        # A page may not wait for ever; a command that loads a metropolis may.
+        session.execute(text("set statement_timeout = 0"))
         yield services, session
         if keep:
             session.commit()

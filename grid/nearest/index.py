@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 Smalls = NDArray[np.int32]
 
 TASK_DEPTH = 2  # the root square is grown as 16 subtrees, shared among threads
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 PAGE = 1 << kernels.PAGE_BITS
 NOTHING: Ints = np.empty(0, np.int64)
 NO_POINTS: Floats = np.empty((0, 2))

@@ -28,6 +28,7 @@ FAR = 1.5  # from this many sides away lists may grow with the square of the dis
 DEPTH_MAX = 24
 TIGHT_UP_TO = 48
 BLOCK = 64
+TINY = 1e-300  # divides for an edge without length
 COARSE_BITS = 8
 PAGE_BITS = 9  # leaf records lie in pages of 512, so that a change copies a few pages only
 ENDLESS_CM = 2**31 - 1
@@ -52,11 +53,8 @@ def edge_distance2(coords, v, px, py):  # type: ignore[no-untyped-def]
     dy = coords[v + 1, 1] - y0
     wx = px - x0
     wy = py - y0
-    dot = wx * dx + wy * dy
-    length2 = dx * dx + dy * dy
-    t = 0.0
-    if dot > 0.0:
-        t = 1.0 if dot >= length2 else dot / length2
+    t = (wx * dx + wy * dy) / max(dx * dx + dy * dy, TINY)
+    t = min(max(t, 0.0), 1.0)
     ex = wx - t * dx
     ey = wy - t * dy
     return ex * ex + ey * ey, t
@@ -170,52 +168,55 @@ def locate_kernel(coords, px, py):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def pick(coords, vertex_row, rank, ids, pool, lo, hi, exclude, px, py):  # type: ignore[no-untyped-def]
-    """The winner among the edges pool[lo:hi], rows other than `exclude`: (edge, row, squared distance)."""
+def pick(coords, vertex_row, rank, ids, pool, lo, hi, room, exclude, px, py):  # type: ignore[no-untyped-def]
+    """The winner among the edges pool[lo:hi], rows other than `exclude`: (edge, row, squared distance).
+
+    `room` holds at least hi - lo numbers.
+    """
     best = np.inf
-    close = np.inf
-    edge = np.int64(-1)
     for i in range(lo, hi):
-        v = pool[i]
-        if exclude >= 0 and vertex_row[v] == exclude:
-            continue
-        d2, _ = edge_distance2(coords, v, px, py)
-        if d2 < best:
-            close = best
-            best = d2
-            edge = np.int64(v)
-        elif d2 < close:
-            close = d2
-    if edge < 0:
-        return edge, np.int64(-1), best
-    row = np.int64(vertex_row[edge])
+        d2, _ = edge_distance2(coords, pool[i], px, py)
+        room[i - lo] = d2
+        if exclude >= 0 and vertex_row[pool[i]] == exclude:
+            room[i - lo] = np.inf
+        best = min(best, room[i - lo])
+    if best == np.inf:
+        return np.int64(-1), np.int64(-1), best
     limit = np.sqrt(best) + EQUAL_M
-    if np.sqrt(close) > limit:
-        return edge, row, best
+    wide = (limit + 2 * SAME_M) ** 2
+    edge = np.int64(-1)
+    close = 0
     for i in range(lo, hi):
-        v = pool[i]
-        other = np.int64(vertex_row[v])
-        if other in (row, exclude):
-            continue
-        if rank[other] > rank[row] or (rank[other] == rank[row] and ids[other] >= ids[row]):
-            continue
-        d2, _ = edge_distance2(coords, v, px, py)
-        if np.sqrt(d2) <= limit:
-            row = other
+        if room[i - lo] <= wide:
+            edge = np.int64(pool[i])
+            close += 1
+    row = np.int64(vertex_row[edge])
+    if close == 1:
+        return edge, row, best
+    row = np.int64(-1)
+    for i in range(lo, hi):
+        if room[i - lo] <= wide and np.sqrt(room[i - lo]) <= limit:
+            other = np.int64(vertex_row[pool[i]])
+            if (
+                row < 0
+                or rank[other] < rank[row]
+                or (rank[other] == rank[row] and ids[other] < ids[row])
+            ):
+                row = other
     best = np.inf
     for i in range(lo, hi):
-        v = pool[i]
-        if vertex_row[v] == row:
-            d2, _ = edge_distance2(coords, v, px, py)
-            best = min(best, d2)
+        if room[i - lo] <= wide and vertex_row[pool[i]] == row:
+            best = min(best, room[i - lo])
     limit = np.sqrt(best) + SAME_M
     edge = np.int64(coords.shape[0])
     for i in range(lo, hi):
-        v = pool[i]
-        if vertex_row[v] == row and v < edge:
-            d2, _ = edge_distance2(coords, v, px, py)
-            if np.sqrt(d2) <= limit:
-                edge = np.int64(v)
+        if (
+            room[i - lo] <= wide
+            and pool[i] < edge
+            and vertex_row[pool[i]] == row
+            and np.sqrt(room[i - lo]) <= limit
+        ):
+            edge = np.int64(pool[i])
     return edge, row, best
 
 
@@ -258,7 +259,8 @@ def pick_far(coords, vertex_row, rank, ids, boxes, vertices, exclude, px, py):  
                     found = larger
                 found[n] = v
                 n += 1
-    return pick(coords, vertex_row, rank, ids, found, 0, n, np.int64(exclude), px, py)
+    room = np.empty(n)
+    return pick(coords, vertex_row, rank, ids, found, 0, n, room, np.int64(exclude), px, py)
 
 
 @compiled
@@ -311,7 +313,7 @@ def corner_distance2(x0, y0, x1, y1, px, py):  # type: ignore[no-untyped-def]
     """Squared distance from a point to an edge, for bounds only: quick, not to the last bit."""
     dx = x1 - x0
     dy = y1 - y0
-    t = ((px - x0) * dx + (py - y0) * dy) * (1.0 / max(dx * dx + dy * dy, 1e-300))
+    t = ((px - x0) * dx + (py - y0) * dy) * (1.0 / max(dx * dx + dy * dy, TINY))
     t = min(max(t, 0.0), 1.0)
     ex = px - x0 - t * dx
     ey = py - y0 - t * dy
@@ -623,11 +625,11 @@ def leaf_of(children, table, bits, west, south, size, px, py):  # type: ignore[n
 
 
 @compiled
-def in_order(x, y, lo, hi, west, south, size):  # type: ignore[no-untyped-def]
-    """Positions lo..hi of the points, neighbours together, so that the edges stay in the cache."""
+def places(x, y, lo, hi, west, south, size):  # type: ignore[no-untyped-def]
+    """A place for each of the points lo..hi, neighbours together, so that edges stay in the cache."""
     side = 1 << COARSE_BITS
-    counts = np.zeros(side * side + 1, np.int64)
-    keys = np.empty(hi - lo, np.int32)
+    counts = np.zeros(side * side + 1, np.int32)
+    place = np.empty(hi - lo, np.int32)
     scale = side / size
     for i in range(lo, hi):
         u = (x[i] - west) * scale
@@ -635,16 +637,15 @@ def in_order(x, y, lo, hi, west, south, size):  # type: ignore[no-untyped-def]
         key = np.int64(side * side - 1)
         if u >= 0.0 and w >= 0.0 and u < side and w < side:
             key = (np.int64(w) << COARSE_BITS) + np.int64(u)
-        keys[i - lo] = key
+        place[i - lo] = key
         counts[key + 1] += 1
     for k in range(side * side):
         counts[k + 1] += counts[k]
-    order = np.empty(hi - lo, np.int64)
-    for i in range(lo, hi):
-        key = keys[i - lo]
-        order[counts[key]] = i
+    for i in range(hi - lo):
+        key = place[i]
+        place[i] = counts[key]
         counts[key] += 1
-    return order
+    return place
 
 
 @compiled
@@ -679,49 +680,75 @@ def search(  # type: ignore[no-untyped-def]
     out_second,
     out_second_distance,
 ):
-    """Answer the points lo..hi of x, y into the out arrays."""
-    many = hi - lo > 4096
-    order = in_order(x, y, lo, hi, west, south, size) if many else np.empty(0, np.int64)
-    for step in range(hi - lo):
-        i = order[step] if many else lo + step
-        px = x[i]
-        py = y[i]
-        out_row[i] = -1
-        out_distance[i] = np.inf
-        out_along[i] = np.nan
-        out_side[i] = -1
-        if second:
-            out_second[i] = -1
-            out_second_distance[i] = np.inf
+    """Answer the points lo..hi of x, y into the out arrays.
+
+    Many points are first put in an order in which neighbours stand together, and their answers back.
+    """
+    n = hi - lo
+    many = n > 4096
+    place = places(x, y, lo, hi, west, south, size) if many else np.empty(0, np.int32)
+    points = np.empty((n, 2))
+    for i in range(n):
+        k = place[i] if many else i
+        points[k, 0] = x[lo + i]
+        points[k, 1] = y[lo + i]
+    answers = np.empty((n, 6))
+    room = np.empty(256)
+    none = np.int64(-1)
+    for k in range(n):
+        px = points[k, 0]
+        py = points[k, 1]
+        answers[k, 0] = -1.0
+        answers[k, 1] = np.inf
+        answers[k, 2] = np.nan
+        answers[k, 3] = -1.0
+        answers[k, 4] = -1.0
+        answers[k, 5] = np.inf
         if not (np.isfinite(px) and np.isfinite(py)):
             continue
         leaf = leaf_of(children, table, bits, west, south, size, px, py)
-        none = np.int64(-1)
+        start = np.int64(0)
+        stop = np.int64(0)
         if leaf >= 0:
             record = record_of(pages, leaf)
             start = np.int64(records[record, 0])
             middle = np.int64(records[record, 1])
-            edge, row, d2 = pick(coords, vertex_row, rank, ids, pool, start, middle, none, px, py)
+            stop = np.int64(records[record, 2])
+            if stop - start > room.shape[0]:
+                room = np.empty(2 * (stop - start))
+            edge, row, d2 = pick(
+                coords, vertex_row, rank, ids, pool, start, middle, room, none, px, py
+            )
         else:
             edge, row, d2 = pick_far(coords, vertex_row, rank, ids, boxes, vertices, none, px, py)
         if row < 0:
             continue
         _, t = edge_distance2(coords, edge, px, py)
         distance = np.sqrt(d2)
-        out_row[i] = row
-        out_distance[i] = distance
-        out_along[i] = along[edge] + t * (along[edge + 1] - along[edge])
-        out_side[i] = side_at(
+        answers[k, 0] = row
+        answers[k, 1] = distance
+        answers[k, 2] = along[edge] + t * (along[edge + 1] - along[edge])
+        answers[k, 3] = side_at(
             coords, np.int64(row_lo[row]), np.int64(row_hi[row]), edge, t, distance, px, py
         )
         if second:
             if leaf >= 0:
-                stop = np.int64(records[record, 2])
-                _, other, d2 = pick(coords, vertex_row, rank, ids, pool, start, stop, row, px, py)
+                _, other, d2 = pick(
+                    coords, vertex_row, rank, ids, pool, start, stop, room, row, px, py
+                )
             else:
                 _, other, d2 = pick_far(coords, vertex_row, rank, ids, boxes, vertices, row, px, py)
-            out_second[i] = other
-            out_second_distance[i] = np.sqrt(d2)
+            answers[k, 4] = other
+            answers[k, 5] = np.sqrt(d2)
+    for i in range(n):
+        k = place[i] if many else i
+        out_row[lo + i] = np.int64(answers[k, 0])
+        out_distance[lo + i] = answers[k, 1]
+        out_along[lo + i] = answers[k, 2]
+        out_side[lo + i] = np.int8(answers[k, 3])
+        if second:
+            out_second[lo + i] = np.int64(answers[k, 4])
+            out_second_distance[lo + i] = answers[k, 5]
 
 
 @compiled

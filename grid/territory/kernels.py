@@ -50,9 +50,11 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @part
-def label_at(coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, px, py):  # type: ignore[no-untyped-def]
+def label_at(  # type: ignore[no-untyped-def]
+    coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, px, py
+):
     """(label, edge, row) of the ground at a point, by the stated rule among the edges work[lo:hi]."""
-    edge, row, d2 = pick(coords, vertex_row, rank, ids, work, lo, hi, np.int64(-1), px, py)
+    edge, row, d2 = pick(coords, vertex_row, rank, ids, work, lo, hi, room, np.int64(-1), px, py)
     if left[row] == right[row]:
         return left[row], edge, row
     _, t = edge_distance2(coords, edge, px, py)
@@ -184,14 +186,30 @@ def labels_possible(coords, vertex_row, left, right, work, lo, hi, x0, y0, x1, y
 
 @part
 def unit_point(  # type: ignore[no-untyped-def]
-    coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x0, y0, x1, y1, out
+    coords,
+    vertex_row,
+    row_lo,
+    row_hi,
+    rank,
+    ids,
+    left,
+    right,
+    work,
+    lo,
+    hi,
+    room,
+    x0,
+    y0,
+    x1,
+    y1,
+    out,
 ):
     """The border point on one unit of a side, the same whoever asks: (found, label before, after)."""
     before, v, row = label_at(
-        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x0, y0
+        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, x0, y0
     )
     after, w, other = label_at(
-        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x1, y1
+        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, x1, y1
     )
     if before == after:
         return False, before, after
@@ -220,7 +238,7 @@ def unit_point(  # type: ignore[no-untyped-def]
         mx = (x0 + x1) / 2
         my = (y0 + y1) / 2
         label, _, _ = label_at(
-            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, mx, my
+            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, mx, my
         )
         if label == before:
             x0 = mx
@@ -310,7 +328,7 @@ def side_points(  # type: ignore[no-untyped-def]
             if n == found.shape[0]:
                 return n + 1
             some, before, after = unit_point(
-                coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end,
+                coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, room,
                 px, py, px + ex, py + ey, found[n],
             )  # fmt: skip
             if some:
@@ -355,6 +373,7 @@ def chord_holds(  # type: ignore[no-untyped-def]
     work,
     lo,
     hi,
+    room,
     found,
     a_label,
     b_label,
@@ -382,7 +401,7 @@ def chord_holds(  # type: ignore[no-untyped-def]
         x = found[0, 0] + dx * share + sign * nx
         y = found[0, 1] + dy * share + sign * ny
         label, _, _ = label_at(
-            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, x, y
+            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, x, y
         )
         if label != (a_label if k % 2 == 0 else b_label):
             return False
@@ -504,6 +523,7 @@ def trace_tile(  # type: ignore[no-untyped-def]
                         work,
                         b,
                         end,
+                        room,
                         x0,
                         y0,
                     )
@@ -514,7 +534,7 @@ def trace_tile(  # type: ignore[no-untyped-def]
                 ) or (
                     m == 2
                     and not chord_holds(
-                        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end,
+                        coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, room,
                         found, a_label, b_label,
                     )
                 )  # fmt: skip

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from api.models import AccessKey, AccountRow
-from api.permissions import ROLES
+from api.permissions import ROLES, may
 from grid.core.errors import BadInput, NotAllowed
 
 FAILURES_BEFORE_LOCK = 5
@@ -32,6 +32,13 @@ class Account:
     role: str
     staff_id: int | None
     csrf: str
+    # What a program's token is limited to; None is everything the role may.
+    token_scopes: frozenset[str] | None = None
+
+    def may(self, permission: str) -> bool:
+        """Whether the role has the permission and the token, if it is limited, was given it."""
+        limited = self.token_scopes is not None and permission not in self.token_scopes
+        return may(self.role, permission) and not limited
 
 
 @lru_cache(maxsize=1)

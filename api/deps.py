@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 
 from api.auth import Account, account_of, check_password
 from api.i18n import LANGUAGES, Language
-from api.permissions import may
+from api.permissions import REACH
 from api.services import Services
+from dispatch.scope import Scope, scope_of
 from grid.core.errors import NotAllowed
 
 SESSION_COOKIE = "gridward_session"
@@ -143,9 +144,35 @@ PageAccount = Annotated[Account, Depends(get_page_account, scope="function")]
 
 
 def require(account: Account, permission: str) -> None:
-    """NotAllowed `auth.not_permitted` when the account's role lacks the permission."""
-    if not may(account.role, permission):
+    """NotAllowed `auth.not_permitted` when the account's role, or its token, lacks the permission."""
+    if not account.may(permission):
         raise NotAllowed("auth.not_permitted", role=account.role, permission=permission)
+
+
+def reach(session: Session, account: Account, now: datetime) -> Scope | None:
+    """Which incidents an account may see, None for all; NotAllowed `auth.no_person` without a person."""
+    require(account, "read")
+    if REACH[account.role] == "all":
+        return None
+    if account.staff_id is None:
+        raise NotAllowed("auth.no_person", username=account.username)
+    return scope_of(session, account.staff_id, REACH[account.role], now)
+
+
+def get_reach(session: DbSession, account: SignedIn, now: Now) -> Scope | None:
+    """What whoever asks may see."""
+    return reach(session, account, now)
+
+
+Reach = Annotated[Scope | None, Depends(get_reach, scope="function")]
+
+
+def get_page_reach(session: DbSession, account: PageAccount, now: Now) -> Scope | None:
+    """The same for a page; the way to the sign-in page for nobody."""
+    return reach(session, account, now)
+
+
+PageReach = Annotated[Scope | None, Depends(get_page_reach, scope="function")]
 
 
 def allowed(permission: str) -> Callable[[Account], Account]:

@@ -21,6 +21,7 @@ from sse_starlette import ServerSentEvent
 from api.services import Services
 from dispatch.incidents import LIVE_CHANNEL
 from dispatch.reading import live_since, newest_live_id
+from dispatch.scope import Scope, visible
 from grid.core.database import database_url
 
 LOG = logging.getLogger("gridward.live")
@@ -56,8 +57,13 @@ class LiveFeed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def events(self, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
-        """The stream of one reader: what it missed since `last_event_id`, then what comes."""
+    async def events(
+        self, last_event_id: str | None, scope: Scope | None = None
+    ) -> AsyncIterator[ServerSentEvent]:
+        """The stream of one reader: what it missed since `last_event_id`, then what comes.
+
+        A reader with a `scope` hears only of what lies within it.
+        """
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(QUEUE_LENGTH)
         self._streams.add(queue)
         try:
@@ -66,12 +72,14 @@ class LiveFeed:
                 since = max(0, int(last_event_id) - MARGIN)
                 while missed := await anyio.to_thread.run_sync(self._since, since):
                     for before in missed:
-                        yield _message(before)
+                        if await self._shown(before, scope):
+                            yield _message(before)
                     since = missed[-1]["id"]
                     if len(missed) < BATCH:
                         break
             while (event := await queue.get()) is not None:
-                yield _message(event)
+                if await self._shown(event, scope):
+                    yield _message(event)
         finally:
             self._streams.discard(queue)
 
@@ -79,6 +87,13 @@ class LiveFeed:
     def readers(self) -> int:
         """How many streams are open in this process."""
         return len(self._streams)
+
+    async def _shown(self, event: dict[str, Any], scope: Scope | None) -> bool:
+        return scope is None or await anyio.to_thread.run_sync(self._within, scope, event["number"])
+
+    def _within(self, scope: Scope, number: str) -> bool:
+        with self._services.sessions() as session:
+            return visible(session, scope, number)
 
     def _newest(self) -> int:
         with self._services.sessions() as session:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dispatch.scope import Reach
+
 POST_ROLES = frozenset({"officer", "cleaner", "gardener", "maintainer"})
 DESK_ROLES = frozenset({"operator", "watch_chief", "dispatcher", "administrator"})
 READING_ROLES = frozenset({"unit_head", "leader", "evaluator", "analyst"})
@@ -11,9 +13,16 @@ ROLES = (
     *("unit_head", "leader", "evaluator", "analyst"),
 )
 
+# How far each role sees among the incidents (dispatch/scope.py). Collectors check results all over the town.
+REACH: dict[str, Reach] = {
+    **dict.fromkeys(DESK_ROLES | {"collector", "evaluator", "analyst"}, "all"),
+    **dict.fromkeys(POST_ROLES, "person"),
+    "unit_head": "unit",
+    "leader": "line",
+}
+
 PERMISSIONS: dict[str, frozenset[str]] = {
-    # Reading every incident; crews see only what is theirs. Collectors check results all over the town.
-    "read_all_incidents": DESK_ROLES | READING_ROLES | {"collector"},
+    "read": frozenset(ROLES),
     "report": frozenset(ROLES),
     "fix_place": DESK_ROLES,
     "edit_grids": frozenset({"administrator", "watch_chief", "dispatcher", "analyst"}),
@@ -22,6 +31,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "see_people": DESK_ROLES | READING_ROLES | POST_ROLES | {"collector"},
     "export": DESK_ROLES | READING_ROLES,
     "console": DESK_ROLES | READING_ROLES,
+    "administer": frozenset({"administrator"}),
     "field": POST_ROLES | {"collector"},
 }
 

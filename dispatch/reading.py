@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from dispatch.scope import Scope
 from grid.core.errors import BadInput, NotFound
 
 SORTS = {
@@ -54,7 +55,7 @@ SOURCE = """
 
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
-    """What a list asks for; `assignee_id` also bounds what a crew member may see."""
+    """What a list asks for; `scope` bounds what its reader may see, None is everything."""
 
     statuses: tuple[str, ...] = ()
     queue: str | None = None
@@ -70,6 +71,7 @@ class IncidentFilter:
     flag: str | None = None
     open_only: bool = False
     overdue_at: datetime | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,9 @@ def list_incidents(
     return Page(items, min(counted, COUNT_LIMIT), counted > COUNT_LIMIT, page, page_size)
 
 
-def one_incident(
-    session: Session, number: str, *, assignee_id: int | None = None
-) -> dict[str, Any]:
+def one_incident(session: Session, number: str, *, scope: Scope | None = None) -> dict[str, Any]:
     """One incident with tasks and evidence; NotFound `incident.unknown` also when it is not theirs."""
-    where = _where(IncidentFilter(assignee_id=assignee_id))
+    where = _where(IncidentFilter(scope=scope))
     where.add("i.number = :number", number=number)
     row = session.execute(
         text(f"select {COLUMNS} {SOURCE} {where.sql()}"),
@@ -196,10 +196,15 @@ def newest_live_id(session: Session) -> int:
     return int(session.scalar(text("select coalesce(max(id), 0) from live_event")) or 0)
 
 
-def queue_counts(session: Session) -> dict[str, int]:
+def queue_counts(session: Session, scope: Scope | None = None) -> dict[str, int]:
     """How many incidents wait in each queue."""
+    bound = f" and {scope.clause}" if scope else ""
     rows = session.execute(
-        text("select queue, count(*) from incident where queue is not null group by queue")
+        text(
+            "select i.queue, count(*) from incident i"  # noqa: S608 (our own text)
+            f" where i.queue is not null{bound} group by i.queue"
+        ),
+        scope.values if scope else {},
     )
     return {queue: count for queue, count in rows}  # noqa: C416 (rows are not tuples to mypy)
 
@@ -252,6 +257,7 @@ def _where(asked: IncidentFilter) -> _Where:
         # A number finds exactly that incident, whatever the other filters say.
         where.add("i.number = :number", number=asked.words.strip())
         return _bounded(where, asked)
+    _bounded(where, asked)
     if asked.statuses:
         where.add("i.status = any(:statuses)", statuses=list(asked.statuses))
     if asked.open_only:
@@ -271,7 +277,11 @@ def _where(asked: IncidentFilter) -> _Where:
             "exists (select 1 from task k where k.incident_id = i.id and k.post = :post)",
             post=asked.post,
         )
-    _bounded(where, asked)
+    if asked.assignee_id is not None:
+        where.add(
+            "exists (select 1 from task k where k.incident_id = i.id and k.assignee_id = :assignee)",
+            assignee=asked.assignee_id,
+        )
     if asked.bbox:
         west, south, east, north = asked.bbox
         where.add(
@@ -300,12 +310,9 @@ def _where(asked: IncidentFilter) -> _Where:
 
 
 def _bounded(where: _Where, asked: IncidentFilter) -> _Where:
-    """Only incidents with a task of the person, where one is asked for."""
-    if asked.assignee_id is not None:
-        where.add(
-            "exists (select 1 from task k where k.incident_id = i.id and k.assignee_id = :assignee)",
-            assignee=asked.assignee_id,
-        )
+    """Only incidents within the reader's scope."""
+    if asked.scope is not None:
+        where.add(asked.scope.clause, **asked.scope.values)
     return where
 
 

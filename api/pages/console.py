@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from api.deps import DbSession, PageAccount, require
+from api.deps import DbSession, PageAccount, PageReach, require
 from api.pages.rendering import map_of, page
 from dispatch import reading
 from dispatch.moves import MOVES, TASK_MOVES
@@ -77,10 +77,12 @@ def console(request: Request, account: PageAccount) -> Response:
 
 
 @router.get("/console/incidents/{number}")
-def incident(number: str, request: Request, session: DbSession, account: PageAccount) -> Response:
+def incident(
+    number: str, request: Request, session: DbSession, account: PageAccount, scope: PageReach
+) -> Response:
     """One incident on a page of its own; 404 when there is none."""
     require(account, "console")
-    reading.one_incident(session, number)
+    reading.one_incident(session, number, scope=scope)
     return page(
         request,
         "incident.html",

@@ -12,7 +12,6 @@ from api import auth
 from api.deps import SESSION_COOKIE, DbSession, Lang, MaybeAccount, Now, ServicesDep
 from api.i18n import translate
 from api.pages.rendering import keep_session, page
-from api.permissions import may
 from grid.core.errors import NotAllowed
 
 router = APIRouter(include_in_schema=False)
@@ -60,7 +59,7 @@ def login(
     secret, account = made
     target = own_path(next)
     if target == "/":
-        target = "/console" if may(account.role, "console") else "/field"
+        target = "/console" if account.may("console") else "/field"
     answer = RedirectResponse(target, status_code=303)
     keep_session(request, answer, secret, hours)
     return answer

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from api.deps import DbSession, Lang, MaybeAccount, Now, ServicesDep, SignedIn
-from api.permissions import may
 from api.routes.incidents import PROBLEMS, parse_bbox
 from api.schemas import reason_text
 from dispatch.placing import GivenPoint, find_place
@@ -80,7 +79,7 @@ def route(
     if located is not None and located.grid is not None:
         crew = crew_at(session, located.grid.id, located.segment_id, moment)
     routed = route_report(placed, kind, crew)
-    shown = account is not None and may(account.role, "see_people")
+    shown = account is not None and account.may("see_people")
     reasons = [r.plain() for r in (*placed.reasons, *routed.reasons)]
     assignee = None
     if routed.answering and shown:
@@ -107,13 +106,13 @@ def route(
 @router.get("/grids")
 def grids(session: DbSession, account: SignedIn, now: Now) -> list[dict[str, Any]]:
     """The grids in force with their crews and figures."""
-    return frames.grids_list(session, now, with_people=may(account.role, "see_people"))
+    return frames.grids_list(session, now, with_people=account.may("see_people"))
 
 
 @router.get("/grids.geojson")
 def grids_geojson(request: Request, session: DbSession, account: SignedIn, now: Now) -> Response:
     """The grids in force: their streets as one geometry each, with code, name, colour and crew."""
-    body = frames.grids_geojson(session, now, with_people=may(account.role, "see_people"))
+    body = frames.grids_geojson(session, now, with_people=account.may("see_people"))
     return geojson(request, body)
 
 

@@ -11,16 +11,25 @@ from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
 
 from api.auth import Account
-from api.deps import DbSession, Lang, MaybeAccount, NotSignedIn, Now, ServicesDep, SignedIn, require
+from api.deps import (
+    DbSession,
+    Lang,
+    MaybeAccount,
+    NotSignedIn,
+    Now,
+    Reach,
+    ServicesDep,
+    SignedIn,
+    require,
+)
 from api.i18n import Language
-from api.permissions import may
 from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, incident_out
 from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import reading, steps
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
-from grid.core.errors import BadInput, NotAllowed
+from grid.core.errors import BadInput
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -116,7 +125,7 @@ def report(
 @router.get("", response_model=IncidentPage, responses=PROBLEMS)
 def list_incidents(
     session: DbSession,
-    account: SignedIn,
+    scope: Reach,
     shape: ShapeDep,
     now: Now,
     status: Annotated[list[str] | None, Query()] = None,
@@ -146,7 +155,8 @@ def list_incidents(
         category=category or None,
         channel=channel or None,
         post=post or None,
-        assignee_id=_visible_assignee(account, assignee),
+        assignee_id=assignee,
+        scope=scope,
         flag=flag or None,
         bbox=parse_bbox(bbox),
         from_at=from_at,
@@ -166,23 +176,23 @@ def list_incidents(
 
 
 @router.get("/queues")
-def queues(session: DbSession, account: SignedIn) -> dict[str, int]:
+def queues(session: DbSession, account: SignedIn, scope: Reach) -> dict[str, int]:
     """How many incidents wait in each queue."""
     require(account, "console")
-    return reading.queue_counts(session)
+    return reading.queue_counts(session, scope)
 
 
 @router.get("/{number}", response_model=IncidentOut, responses=PROBLEMS)
-def one(number: str, session: DbSession, account: SignedIn, shape: ShapeDep) -> dict[str, Any]:
+def one(number: str, session: DbSession, scope: Reach, shape: ShapeDep) -> dict[str, Any]:
     """One incident, with the moves that this account may make now."""
-    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    row = reading.one_incident(session, number, scope=scope)
     return shape(row)
 
 
 @router.get("/{number}/history", responses=PROBLEMS)
-def history(number: str, session: DbSession, account: SignedIn) -> list[dict[str, Any]]:
+def history(number: str, session: DbSession, scope: Reach) -> list[dict[str, Any]]:
     """The record of one incident, oldest line first."""
-    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    row = reading.one_incident(session, number, scope=scope)
     return reading.history_of(session, row["id"])
 
 
@@ -193,12 +203,13 @@ def move(
     session: DbSession,
     services: ServicesDep,
     account: SignedIn,
+    scope: Reach,
     shape: ShapeDep,
     now: Now,
 ) -> dict[str, Any]:
     """Makes a later step: 409 when somebody was faster or it is not possible now, 403 when not yours."""
     require(account, "move")
-    reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    reading.one_incident(session, number, scope=scope)
     steps.make_move(
         session,
         services.desk,
@@ -225,11 +236,13 @@ def place(
     session: DbSession,
     services: ServicesDep,
     account: SignedIn,
+    scope: Reach,
     shape: ShapeDep,
     now: Now,
 ) -> dict[str, Any]:
     """Gives a waiting incident its place (a pin or a candidate); it then goes on by itself."""
     require(account, "fix_place")
+    reading.one_incident(session, number, scope=scope)
     point = None
     if asked.lon is not None and asked.lat is not None:
         point = GivenPoint(asked.lon, asked.lat, asked.datum or "wgs84")
@@ -250,6 +263,7 @@ def add_evidence(
     session: DbSession,
     services: ServicesDep,
     account: SignedIn,
+    scope: Reach,
     now: Now,
     photo: Annotated[UploadFile, File()],
     stage: Annotated[Literal["before", "during", "after"], Form()] = "before",
@@ -259,7 +273,8 @@ def add_evidence(
     client_id: Annotated[str | None, Form(max_length=100)] = None,
 ) -> dict[str, Any]:
     """Adds a photograph; the same `client_id` counts once."""
-    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    require(account, "move")
+    row = reading.one_incident(session, number, scope=scope)
     limit_bytes = services.settings.web.upload_limit_mb * 1_000_000
     content = photo.file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
@@ -290,11 +305,11 @@ def get_evidence(
     evidence_id: int,
     session: DbSession,
     services: ServicesDep,
-    account: SignedIn,
+    scope: Reach,
     size: Literal["full", "thumbnail"] = "full",
 ) -> FileResponse:
     """A photograph, whole or small."""
-    row = reading.one_incident(session, number, assignee_id=_visible_assignee(account, None))
+    row = reading.one_incident(session, number, scope=scope)
     folder = services.settings.database.home_folder / "evidence"
     path, media_type = evidence_store.photo_file(session, folder, row["id"], evidence_id, size)
     return FileResponse(
@@ -329,12 +344,3 @@ def _may_report(
     _, rules = services.desk.read(session)
     if not rules.channel(channel).open_to_all:
         raise NotSignedIn
-
-
-def _visible_assignee(account: Account, asked: int | None) -> int | None:
-    """Whose tasks bound the answer: anybody's for the desk, one's own for a crew member."""
-    if may(account.role, "read_all_incidents"):
-        return asked
-    if account.staff_id is None:
-        raise NotAllowed("auth.no_person", username=account.username)
-    return account.staff_id

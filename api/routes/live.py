@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from sse_starlette import EventSourceResponse
 
-from api.deps import SignedIn, require
+from api.deps import Reach, SignedIn, require
 from api.live import LiveFeed
 
 router = APIRouter(prefix="/api/v1", tags=["live"])
@@ -17,9 +17,10 @@ router = APIRouter(prefix="/api/v1", tags=["live"])
 async def live(
     request: Request,
     account: SignedIn,
+    scope: Reach,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
     """Server-sent events `incident` with number, status, queue, version, point and grid."""
     require(account, "console")
     feed: LiveFeed = request.app.state.live
-    return EventSourceResponse(feed.events(last_event_id), ping=20)
+    return EventSourceResponse(feed.events(last_event_id, scope), ping=20)

@@ -1,0 +1,96 @@
+"""Which incidents somebody may see: all of them, or those of their own tasks, grids, unit or line of reporting.
+
+A crew member sees the tasks given to them and those of their own post in the grids where they hold it. The head of a unit
+sees the tasks of the unit's people. A leader sees the grids led by them or by anybody who reports to them, near
+or far, and the tasks of all these people. It is read anew for every request: a post handed over is seen at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+Reach = Literal["all", "person", "unit", "line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whole grids, posts of grids as (grid id, post), and the people whose tasks may be seen."""
+
+    grid_ids: tuple[int, ...] = ()
+    staff_ids: tuple[int, ...] = ()
+    posts: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def clause(self) -> str:
+        """A condition on `incident i`, with the names of `values`."""
+        return (
+            "(i.grid_id = any(:scope_grids) or exists (select 1 from task scoped"
+            " where scoped.incident_id = i.id and (scoped.assignee_id = any(:scope_staff)"
+            " or (i.grid_id, scoped.post) in (select * from unnest("
+            "cast(:scope_post_grids as bigint[]), cast(:scope_posts as text[]))))))"
+        )
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {
+            "scope_grids": list(self.grid_ids),
+            "scope_staff": list(self.staff_ids),
+            "scope_post_grids": [grid for grid, _ in self.posts],
+            "scope_posts": [post for _, post in self.posts],
+        }
+
+
+# Everybody below a person in the lines of reporting, the person included; a loop ends by `union`.
+_LINE = """
+    with recursive line (id) as (
+        select cast(:staff as bigint)
+        union
+        select s.id from staff s join line on s.reports_to = line.id
+    )
+    select id from line
+"""
+_UNIT = """
+    select p.id from staff p join staff head on head.unit_id = p.unit_id and head.heads_unit
+    where head.id = :staff union select cast(:staff as bigint)
+"""
+_POSTS = """
+    select distinct coalesce(h.grid_id, g.grid_id) as grid_id, h.post from post_holding h
+    left join grid_segment g on g.segment_id = h.segment_id and g.valid @> cast(:now as timestamptz)
+    where h.staff_id = any(:people) and h.valid @> cast(:now as timestamptz)
+"""
+
+
+def scope_of(session: Session, staff_id: int, reach: Reach, now: datetime) -> Scope | None:
+    """What a person may see; None is everything."""
+    if reach == "all":
+        return None
+    if reach == "unit":
+        return Scope((), _ids(session, _UNIT, staff=staff_id) or (staff_id,))
+    if reach == "line":
+        people = _ids(session, _LINE, staff=staff_id)
+        led = [grid for grid, post in _posts(session, people, now) if post == "leader"]
+        return Scope(tuple(led), people)
+    return Scope((), (staff_id,), _posts(session, (staff_id,), now))
+
+
+def visible(session: Session, scope: Scope, number: str) -> bool:
+    """Whether an incident lies within a scope."""
+    found = session.scalar(
+        text(f"select 1 from incident i where i.number = :number and {scope.clause}"),  # noqa: S608
+        {"number": number, **scope.values},
+    )
+    return found is not None
+
+
+def _posts(session: Session, people: tuple[int, ...], now: datetime) -> tuple[tuple[int, str], ...]:
+    rows = session.execute(text(_POSTS), {"people": list(people), "now": now})
+    return tuple(sorted((row.grid_id, row.post) for row in rows if row.grid_id is not None))
+
+
+def _ids(session: Session, statement: str, **values: Any) -> tuple[int, ...]:
+    return tuple(sorted(session.scalars(text(statement), values)))

@@ -291,15 +291,66 @@ class GridSegment(Base):
 
 
 class GridArea(Base):
-    """An area drawn as a grid's ground; what lies in it is the grid's, whatever segment is nearest."""
+    """An area that is a grid's ground; what lies in it is the grid's, whatever segment is nearest.
+
+    Drawn: imported with the grid itself. Given: a park, market or square given to it (`grid/areas.py`).
+    """
 
     __tablename__ = "grid_area"
-    __table_args__ = (Index("ix_grid_area_area_plane", "area_plane", postgresql_using="gist"),)
+    __table_args__ = (
+        CheckConstraint("kind in ('drawn', 'given')", name="kind"),
+        Index("ix_grid_area_area_plane", "area_plane", postgresql_using="gist"),
+    )
 
     id: Mapped[int] = identity_column()
     grid_id: Mapped[int] = mapped_column(ForeignKey("grid.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text, server_default="drawn")
+    name: Mapped[str | None] = mapped_column(Text)
     area_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON", NO_SRID))
     valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+
+
+class Territory(Base):
+    """The kept ground of one grid; `kept_territory` says of which ground and for which moments."""
+
+    __tablename__ = "territory"
+    __table_args__ = (Index("ix_territory_area", "area", postgresql_using="gist"),)
+
+    grid_id: Mapped[int] = mapped_column(
+        ForeignKey("grid.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    area_m2: Mapped[float] = mapped_column(Float)
+    area: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON"))
+    area_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("MULTIPOLYGON", NO_SRID))
+
+
+class TerritorySegment(Base):
+    """A segment as it was when the territory was kept: what differs from it now is worked out anew."""
+
+    __tablename__ = "territory_segment"
+
+    segment_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    rank: Mapped[int] = mapped_column(SmallInteger)
+    left_grid_id: Mapped[int] = mapped_column(BigInteger)
+    right_grid_id: Mapped[int] = mapped_column(BigInteger)
+    line_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("LINESTRING", NO_SRID))
+
+
+class KeptTerritory(Base):
+    """The one row that says which ground the rows of `territory` belong to."""
+
+    __tablename__ = "kept_territory"
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    ground_version: Mapped[int] = mapped_column(BigInteger)
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Between two changes of what grids hold: outside it another territory is in force.
+    holds: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    boundary_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("GEOMETRY", NO_SRID))
+    # What the boundary was made of, and the areas that went before: [grid_id, hash, west, south, east, north].
+    boundary_hash: Mapped[str] = mapped_column(Text)
+    areas: Mapped[list[list[Any]]] = mapped_column(JSONB)
 
 
 class PostHolding(Base):

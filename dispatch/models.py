@@ -50,6 +50,8 @@ class Category(Base):
     name_en: Mapped[str] = mapped_column(Text)
     post: Mapped[str] = mapped_column(Text)
     support_posts: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    # Those of support_posts whose task begins when the lead's is done; the others begin at once.
+    support_after: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     urgency: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     aliases: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
@@ -100,6 +102,11 @@ class Channel(Base):
     trusted: Mapped[bool] = mapped_column(Boolean)
     # Whether somebody without an account may report through it.
     open_to_all: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # The channel's own reply limit, beside the incident's; a unit of limits, or same_day (before midnight).
+    reply_value: Mapped[float | None] = mapped_column(Float)
+    reply_unit: Mapped[str | None] = mapped_column(Text)
+    reply_emergency_value: Mapped[float | None] = mapped_column(Float)
+    reply_emergency_unit: Mapped[str | None] = mapped_column(Text)
 
 
 class CalendarYear(Base):
@@ -134,6 +141,7 @@ class Incident(Base):
         Index("ix_incident_queue", "queue", postgresql_where=text("queue is not null")),
         Index("ix_incident_reported_at", "reported_at"),
         Index("ix_incident_category_code", "category_code"),
+        Index("ix_incident_open_due_at", "due_at", postgresql_where=text("ended_at is null")),
     )
 
     id: Mapped[int] = identity_column()
@@ -156,6 +164,9 @@ class Incident(Base):
     disposed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # When the disposal clock turns amber, and when the channel's own reply is due.
+    amber_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    reply_due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     given_lon: Mapped[float | None] = mapped_column(Float)
     given_lat: Mapped[float | None] = mapped_column(Float)
     given_datum: Mapped[str | None] = mapped_column(Text)
@@ -183,11 +194,20 @@ class Reporter(Base):
     """Who reported an incident: personal data, kept apart and anonymised after a set time."""
 
     __tablename__ = "reporter"
+    __table_args__ = (
+        CheckConstraint("tell_by in ('sms', 'mail')", name="tell_by"),
+        CheckConstraint("language in ('zh', 'en')", name="language"),
+    )
 
     id: Mapped[int] = identity_column()
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"), index=True)
     name: Mapped[str | None] = mapped_column(Text)
     phone: Mapped[str | None] = mapped_column(Text, index=True)
+    anonymised_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    mail: Mapped[str | None] = mapped_column(Text)
+    # The channel by which the reporter wants to hear what becomes of it (sms, mail); none: not told.
+    tell_by: Mapped[str | None] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(Text)
 
 
 class Task(Base):
@@ -203,19 +223,34 @@ class Task(Base):
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
     post: Mapped[str] = mapped_column(Text)
     lead: Mapped[bool] = mapped_column(Boolean)
+    # Begins when the lead's task of its round is done.
+    after_lead: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # Counts from 1; each sending out and each rework begins another.
+    round: Mapped[int] = mapped_column(Integer, server_default="1")
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    # Given to a whole unit: everybody of it sees the task, whoever accepts becomes the assignee.
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
     status: Mapped[str] = mapped_column(Text)
     assigned_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Comes back to the dispatcher when nobody has accepted it by then.
+    accept_by: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     accepted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # How it ended without being done: when, by whom, and why.
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_by: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 class History(Base):
     """One line of an incident's story; append-only, each line chained to the one before by a hash."""
 
     __tablename__ = "history"
-    __table_args__ = (UniqueConstraint("incident_id", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("incident_id", "seq"),
+        Index("ix_history_written_at", "written_at", postgresql_using="brin"),
+    )
 
     id: Mapped[int] = identity_column()
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
@@ -229,6 +264,10 @@ class History(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
     previous_hash: Mapped[str] = mapped_column(Text)
     hash: Mapped[str] = mapped_column(Text)
+    # The beginning of the writing transaction, by the database's clock; decides which seal covers the line.
+    written_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=text("now()")
+    )
 
 
 class Evidence(Base):
@@ -257,14 +296,21 @@ class Notice(Base):
     """Something a person must be told, left in the same transaction as the move that caused it."""
 
     __tablename__ = "notice"
-    __table_args__ = (Index("ix_notice_staff_id", "staff_id"),)
+    __table_args__ = (
+        Index("ix_notice_staff_id", "staff_id"),
+        Index("ix_notice_to_spread", "id", postgresql_where=text("spread_at is null")),
+    )
 
     id: Mapped[int] = identity_column()
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"), index=True)
-    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    # staff (the person of staff_id), unit:ID, role:NAME, resident (whoever reported).
+    audience: Mapped[str] = mapped_column(Text, server_default="staff")
     kind: Mapped[str] = mapped_column(Text)
     detail: Mapped[dict[str, Any]] = mapped_column(JSONB)
     made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # When the worker made its deliveries; null is the queue.
+    spread_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     seen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
@@ -272,7 +318,18 @@ class LiveEvent(Base):
     """What the consoles are told: one row a change of an incident, announced by NOTIFY at commit."""
 
     __tablename__ = "live_event"
+    __table_args__ = (
+        Index(
+            "ix_live_event_to_spread",
+            "id",
+            postgresql_where=text("spread_at is null and last_seq is not null"),
+        ),
+    )
 
     id: Mapped[int] = identity_column()
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
     incident_id: Mapped[int] = mapped_column(BigInteger)
+    # The history lines of the same transaction; the worker tells residents and other systems of them.
+    first_seq: Mapped[int | None] = mapped_column(Integer)
+    last_seq: Mapped[int | None] = mapped_column(Integer)
+    spread_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -8,12 +8,23 @@ from alembic import context
 from geoalchemy2 import alembic_helpers
 
 import api.models
+import dispatch.chase_models
 import dispatch.models
+import dispatch.notice_models
+import dispatch.seal_models
 import grid.models
 from grid.core.database import Base
+from maps.views import drop_views
 
 # Named so that the imports which fill the metadata are seen to be used.
-TABLE_MODULES = (grid.models, dispatch.models, api.models)
+TABLE_MODULES = (
+    grid.models,
+    dispatch.models,
+    dispatch.chase_models,
+    dispatch.seal_models,
+    dispatch.notice_models,
+    api.models,
+)
 
 Kind = Literal["schema", "table", "column", "index", "unique_constraint", "foreign_key_constraint"]
 
@@ -22,6 +33,15 @@ def include_name(name: str | None, kind: str, parents: Any) -> bool:
     """Only tables we declare: not PostGIS's, not the job queue's, not the views for analysts."""
     if kind == "table":
         return name in Base.metadata.tables
+    return True
+
+
+def moving() -> bool:
+    """Whether versions are changed, and not only compared."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
     return True
 
 
@@ -40,6 +60,9 @@ def run() -> None:
         transaction_per_migration=False,
     )
     with context.begin_transaction():
+        if moving():
+            # A view would forbid any change of the columns that it shows.
+            drop_views(connection)
         context.run_migrations()
 
 

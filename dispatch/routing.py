@@ -2,7 +2,7 @@
 
 The stated order (DECISIONS.md): the grid that holds the segment's side owns the incident; the
 category names the post; the post's holder answers, else the substitute, else the head of the
-holder's unit, else the grid's leader. Without a category, a grid or anybody at all the incident
+holder's unit, else the grid's leader, else the nearest leader above; why the holder does not is said. Without a category, a grid or anybody at all the incident
 waits in a queue of the dispatcher, never nowhere.
 """
 
@@ -69,6 +69,9 @@ def route(placement: Placement, category: CategoryFacts | None, crew: Crew | Non
     if answering is None:
         why = reason("person.none", post=category.post, grid=located.grid.code)
         return Routed(category.post, None, "no_person", (*reasons, why))
+    if answering.because is not None:
+        missed = answering.in_place_of or answering.person.name
+        reasons.append(reason(f"person.{answering.because}", person=missed, post=category.post))
     reasons.append(
         reason(
             f"person.{answering.standing}",

@@ -10,7 +10,7 @@ by exclusion constraints.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from geoalchemy2 import Geometry, WKBElement
@@ -26,11 +26,12 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Text,
+    Time,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from grid.core.database import Base
@@ -40,6 +41,9 @@ HOLDINGS = (*POSTS, "leader")
 # A plane is the town's own: PostGIS calls a geometry without a reference system SRID 0, GeoAlchemy2 -1.
 NO_SRID = -1
 SIDES = ("left", "right")
+# What becomes of open incidents when ground or a post passes to somebody else: those that nobody has begun
+# follow, all follow, none follows.
+HAND_OVERS = ("offered", "all", "none")
 # The lower, the more important: decides between segments at equal distance (see grid/locate.py).
 CLASS_RANK = {
     "trunk": 0,
@@ -129,6 +133,8 @@ class Segment(Base):
     left_to: Mapped[int | None] = mapped_column(Integer)
     right_from: Mapped[int | None] = mapped_column(Integer)
     right_to: Mapped[int | None] = mapped_column(Integer)
+    # The street file draws it the other way: we keep the direction in which it was first drawn.
+    turned: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     line: Mapped[WKBElement] = mapped_column(geometry_column_type("LINESTRING"))
     line_plane: Mapped[WKBElement] = mapped_column(geometry_column_type("LINESTRING", NO_SRID))
     since_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
@@ -222,6 +228,9 @@ class Unit(Base):
     id: Mapped[int] = identity_column()
     name: Mapped[str] = mapped_column(Text, unique=True)
     kind: Mapped[str] = mapped_column(Text, server_default="own")
+    code: Mapped[str | None] = mapped_column(Text, unique=True)
+    # The unit that this one is part of; its head answers where this one has none.
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
 
 
 class Staff(Base):
@@ -272,6 +281,7 @@ class GridSegment(Base):
     __tablename__ = "grid_segment"
     __table_args__ = (
         CheckConstraint("side in ('left', 'right')", name="side"),
+        CheckConstraint("hand_over in ('offered', 'all', 'none')", name="hand_over"),
         ExcludeConstraint(
             ("segment_id", "="),
             ("side", "="),
@@ -288,6 +298,8 @@ class GridSegment(Base):
     side: Mapped[str] = mapped_column(Text)
     grid_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
     valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    # One of HAND_OVERS: which open incidents come along when this begins.
+    hand_over: Mapped[str] = mapped_column(Text, server_default="offered")
 
 
 class GridArea(Base):
@@ -362,6 +374,7 @@ class PostHolding(Base):
             "post in ('officer', 'cleaner', 'gardener', 'maintainer', 'leader')", name="post"
         ),
         CheckConstraint("(grid_id is null) <> (segment_id is null)", name="one_place"),
+        CheckConstraint("hand_over in ('offered', 'all', 'none')", name="hand_over"),
         ExcludeConstraint(
             ("grid_id", "="),
             ("post", "="),
@@ -386,6 +399,37 @@ class PostHolding(Base):
     segment_id: Mapped[int | None] = mapped_column(ForeignKey("segment.id"))
     post: Mapped[str] = mapped_column(Text)
     staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    # One of HAND_OVERS: which open incidents come along when this begins.
+    hand_over: Mapped[str] = mapped_column(Text, server_default="offered")
+
+
+class Shift(Base):
+    """Hours of the week in which a person works, for a period; who has none works always.
+
+    `begins` and `ends` are by the clock of `time_zone`; a shift that ends no later than it begins goes on into
+    the next day. Several rows of one person add up.
+    """
+
+    __tablename__ = "shift"
+    __table_args__ = (
+        CheckConstraint(
+            "cardinality(weekdays) > 0 and weekdays <@ '{1,2,3,4,5,6,7}'::smallint[]",
+            name="weekdays",
+        ),
+        Index("ix_shift_staff_id", "staff_id"),
+    )
+
+    id: Mapped[int] = identity_column()
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    name: Mapped[str] = mapped_column(Text)
+    # Monday is 1, Sunday 7: the day on which the shift begins.
+    weekdays: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+    begins: Mapped[time] = mapped_column(Time)
+    ends: Mapped[time] = mapped_column(Time)
+    time_zone: Mapped[str] = mapped_column(Text)
+    # Who covers the person's posts outside these hours.
+    substitute_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     valid: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
 
 

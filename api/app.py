@@ -12,10 +12,11 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from api.errors import add_error_answers
+from api.limits import RateLimits
 from api.live import LiveFeed
 from api.pages import routers as page_routers
 from api.pages.security import SecurityHeaders
-from api.routes import accounts, grids, ground, health, incidents, live
+from api.routes import accounts, grids, ground, health, incidents, live, reporters
 from api.services import Services, make_services
 
 STATIC = Path(__file__).parent / "static"
@@ -53,8 +54,9 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.services = services or make_services()
     web = app.state.services.settings.web
     app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
+    app.state.limits = RateLimits(web)
     add_error_answers(app)
-    for module in (incidents, ground, grids, accounts, live, health):
+    for module in (incidents, reporters, ground, grids, accounts, live, health):
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)

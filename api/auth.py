@@ -34,11 +34,12 @@ class Account:
     csrf: str
     # What a program's token is limited to; None is everything the role may.
     token_scopes: frozenset[str] | None = None
+    must_change: bool = False
 
     def may(self, permission: str) -> bool:
         """Whether the role has the permission and the token, if it is limited, was given it."""
         limited = self.token_scopes is not None and permission not in self.token_scopes
-        return may(self.role, permission) and not limited
+        return may(self.role, permission) and not limited and not self.must_change
 
 
 @lru_cache(maxsize=1)
@@ -92,33 +93,49 @@ def sign_in(
     row = check_password(session, username, password, now)
     if row is None:
         return None
+    return give_key(session, row, now, kind=kind, lasting=timedelta(hours=hours))
+
+
+def give_key(
+    session: Session,
+    row: AccountRow,
+    now: datetime,
+    *,
+    kind: str,
+    lasting: timedelta,
+    name: str | None = None,
+    scopes: list[str] | None = None,
+) -> tuple[str, Account]:
+    """A new session or token of an account that has shown who it is; the secret is told only here."""
     secret, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     session.add(
         AccessKey(
-            secret_hash=_digest(secret),
+            secret_hash=digest(secret),
             account_id=row.id,
             kind=kind,
             csrf=csrf,
             made_at=now,
-            expires_at=now + timedelta(hours=hours),
+            expires_at=now + lasting,
+            name=name,
+            scopes=scopes,
         )
     )
     session.execute(delete(AccessKey).where(AccessKey.expires_at < now))
-    return secret, Account(row.id, row.username, row.name, row.role, row.staff_id, csrf)
+    return secret, known_as(row, csrf, scopes)
 
 
 def sign_out(session: Session, secret: str) -> None:
     """Ends a session or token."""
-    session.execute(delete(AccessKey).where(AccessKey.secret_hash == _digest(secret)))
+    session.execute(delete(AccessKey).where(AccessKey.secret_hash == digest(secret)))
 
 
 def account_of(session: Session, secret: str, kind: str, now: datetime) -> Account | None:
     """Whose session or token this is; None when it is unknown, ended or of a disabled account."""
     row = session.execute(
-        select(AccountRow, AccessKey.csrf)
+        select(AccountRow, AccessKey.csrf, AccessKey.scopes)
         .join(AccessKey, AccessKey.account_id == AccountRow.id)
         .where(
-            AccessKey.secret_hash == _digest(secret),
+            AccessKey.secret_hash == digest(secret),
             AccessKey.kind == kind,
             AccessKey.expires_at > now,
             AccountRow.disabled_at.is_(None),
@@ -126,9 +143,14 @@ def account_of(session: Session, secret: str, kind: str, now: datetime) -> Accou
     ).one_or_none()
     if row is None:
         return None
-    account: AccountRow = row[0]
+    return known_as(row[0], row.csrf, row.scopes)
+
+
+def known_as(row: AccountRow, csrf: str = "", scopes: list[str] | None = None) -> Account:
+    """The account of a row, as routes know it."""
+    limited = None if scopes is None else frozenset(scopes)
     return Account(
-        account.id, account.username, account.name, account.role, account.staff_id, row[1]
+        *(row.id, row.username, row.name, row.role, row.staff_id, csrf, limited, row.must_change)
     )
 
 
@@ -139,8 +161,12 @@ def save_account(
     name: str,
     role: str,
     staff_id: int | None = None,
+    *,
+    must_change: bool = False,
 ) -> None:
     """Makes an account or gives an existing one this password, name and role.
+
+    With `must_change` the password only opens the page where another one is chosen.
 
     Raises BadInput `account.role_unknown`, `account.password_short`.
     """
@@ -153,6 +179,7 @@ def save_account(
         "role": role,
         "staff_id": staff_id,
         "password_hash": _hasher().hash(password),
+        "must_change": must_change,
     }
     session.execute(
         insert(AccountRow)
@@ -168,7 +195,12 @@ def change_password(session: Session, username: str, password: str) -> bool:
     found = session.scalar(
         update(AccountRow)
         .where(AccountRow.username == username)
-        .values(password_hash=_hasher().hash(password), failed_count=0, locked_until=None)
+        .values(
+            password_hash=_hasher().hash(password),
+            failed_count=0,
+            locked_until=None,
+            must_change=False,
+        )
         .returning(AccountRow.id)
     )
     if found is None:
@@ -177,5 +209,30 @@ def change_password(session: Session, username: str, password: str) -> bool:
     return True
 
 
-def _digest(secret: str) -> str:
+def set_disabled(session: Session, username: str, now: datetime, *, disabled: bool) -> bool:
+    """Closes an account and ends its sessions and tokens, or opens it again; False when unknown."""
+    found = session.scalar(
+        update(AccountRow)
+        .where(AccountRow.username == username)
+        .values(disabled_at=now if disabled else None)
+        .returning(AccountRow.id)
+    )
+    if found is None:
+        return False
+    if disabled:
+        session.execute(delete(AccessKey).where(AccessKey.account_id == found))
+    return True
+
+
+def first_administrator(session: Session) -> str | None:
+    """Makes `admin` with a one-time password where no account exists yet, and tells it once."""
+    if session.scalar(select(AccountRow.id).limit(1)) is not None:
+        return None
+    password = secrets.token_urlsafe(12)
+    save_account(session, "admin", password, "admin", "administrator", must_change=True)
+    return password
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -17,8 +17,9 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from api.auth import Account, account_of, check_password
+from api.auth import Account, account_of, check_password, known_as
 from api.i18n import LANGUAGES, Language
+from api.limits import limits_of
 from api.permissions import REACH
 from api.services import Services
 from dispatch.scope import Scope, scope_of
@@ -26,14 +27,15 @@ from grid.core.errors import NotAllowed
 
 SESSION_COOKIE = "gridward_session"
 LANGUAGE_COOKIE = "gridward_lang"
+PASSWORD_PAGE = "/account"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class SignInNeeded(Exception):
     """A page was asked for without being signed in; answered by a way to the sign-in page."""
 
-    def __init__(self, next_url: str) -> None:
-        self.next_url = next_url
+    def __init__(self, next_url: str, page: str = "/login") -> None:
+        self.address = f"{page}?next={next_url}" if next_url else page
 
 
 class NotSignedIn(Exception):
@@ -94,7 +96,7 @@ def get_account(request: Request, session: DbSession, now: Now) -> Account | Non
             raise NotSignedIn
         return account
     if scheme.lower() == "basic":
-        return _basic(session, value, now)
+        return _basic(request, session, value, now)
     cookie = request.cookies.get(SESSION_COOKIE)
     if not cookie:
         return None
@@ -106,7 +108,8 @@ def get_account(request: Request, session: DbSession, now: Now) -> Account | Non
     return account
 
 
-def _basic(session: Session, value: str, now: datetime) -> Account:
+def _basic(request: Request, session: Session, value: str, now: datetime) -> Account:
+    limits_of(request).before_sign_in(request)
     try:
         username, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
@@ -114,18 +117,21 @@ def _basic(session: Session, value: str, now: datetime) -> Account:
     row = check_password(session, username, password, now)
     if row is None:
         # The failure is counted even though the request ends in an error.
+        limits_of(request).failed_sign_in(request)
         session.commit()
         raise NotSignedIn
-    return Account(row.id, row.username, row.name, row.role, row.staff_id, "")
+    return known_as(row)
 
 
 MaybeAccount = Annotated[Account | None, Depends(get_account, scope="function")]
 
 
 def get_signed_in(account: MaybeAccount) -> Account:
-    """Who asks; 401 for nobody."""
+    """Who asks; 401 for nobody. NotAllowed `auth.must_change` while a one-time password stands."""
     if account is None:
         raise NotSignedIn
+    if account.must_change:
+        raise NotAllowed("auth.must_change")
     return account
 
 
@@ -137,6 +143,8 @@ def get_page_account(request: Request, account: MaybeAccount) -> Account:
     if account is None:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         raise SignInNeeded(quote(target, safe="/?=&"))
+    if account.must_change and request.url.path != PASSWORD_PAGE:
+        raise SignInNeeded("", PASSWORD_PAGE)
     return account
 
 

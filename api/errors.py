@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse
 from api.deps import NotSignedIn, SignInNeeded, get_language
 from api.i18n import translate
 from api.pages.problems import problem_page, wants_page
-from grid.core.errors import BadInput, Conflict, NotAllowed, NotFound, Trouble, Unavailable
+from grid.core.errors import BadInput, Conflict, NotAllowed, NotFound, TooMany, Trouble, Unavailable
 
 LOG = logging.getLogger("gridward")
 STATUS: dict[type[Trouble], int] = {
@@ -24,6 +24,7 @@ STATUS: dict[type[Trouble], int] = {
     NotFound: 404,
     NotAllowed: 403,
     Conflict: 409,
+    TooMany: 429,
     Unavailable: 503,
 }
 
@@ -66,7 +67,9 @@ def add_error_answers(app: FastAPI) -> None:
     @app.exception_handler(Trouble)
     def trouble(request: Request, error: Trouble) -> Response:
         status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
-        return problem(request, status, error.code, error.field, error.values)
+        wait = error.values.get("seconds") if isinstance(error, TooMany) else None
+        headers = {"Retry-After": str(wait)} if wait else None
+        return problem(request, status, error.code, error.field, error.values, headers)
 
     @app.exception_handler(NotSignedIn)
     def not_signed_in(request: Request, error: NotSignedIn) -> Response:
@@ -75,7 +78,7 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(SignInNeeded)
     def sign_in_needed(request: Request, error: SignInNeeded) -> Response:
-        return RedirectResponse(f"/login?next={error.next_url}", status_code=303)
+        return RedirectResponse(error.address, status_code=303)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

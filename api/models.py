@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, Integer, Text, text
+from sqlalchemy import Boolean, CheckConstraint, DateTime, ForeignKey, Index, Integer, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from grid.core.database import Base
@@ -25,6 +26,10 @@ class AccountRow(Base):
     failed_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     locked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # A password that somebody else has seen: good for nothing but choosing another.
+    must_change: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # Who the account is at the bureau's own sign-in (OIDC): issuer and subject.
+    oidc_subject: Mapped[str | None] = mapped_column(Text, unique=True)
 
 
 class AccessKey(Base):
@@ -42,3 +47,19 @@ class AccessKey(Base):
     csrf: Mapped[str] = mapped_column(Text)
     made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Tokens made for a program: what its owner calls it, and what it may do (null: all the role may).
+    name: Mapped[str | None] = mapped_column(Text)
+    scopes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+
+
+class PersonalRead(Base):
+    """Somebody looked at a reporter's personal data; kept so that it can be asked who did."""
+
+    __tablename__ = "personal_read"
+
+    id: Mapped[int] = identity_column()
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"), index=True)
+    # The page or question it was shown for: "incident" or "caller".
+    occasion: Mapped[str] = mapped_column(Text)

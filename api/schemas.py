@@ -22,6 +22,21 @@ class LocationIn(BaseModel):
     datum: str | None = Field(default=None, examples=["wgs84", "gcj02", "bd09", "epsg:4547"])
 
 
+class TokenIn(BaseModel):
+    """A token asked for a program: its name, its permissions (None: all of the role), its life in days."""
+
+    name: str = Field(min_length=1, max_length=100)
+    scopes: list[str] | None = None
+    days: int = Field(default=90, ge=1, le=730)
+
+
+class PasswordIn(BaseModel):
+    """A new password, with the one it takes the place of."""
+
+    old: str = Field(max_length=1000)
+    new: str = Field(max_length=1000)
+
+
 class ReporterIn(BaseModel):
     """Who reports; both may be left out."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from api import auth
 from api.cli.opening import opened
 from api.cli.output import Json, finish
 from api.models import AccountRow
+from dispatch import personal
 from grid.core.errors import BadInput
 from grid.models import Staff
 
@@ -65,3 +67,31 @@ def password(
         if not auth.change_password(session, username, new):
             raise BadInput("account.unknown", field="username", username=username)
     finish({"username": username}, as_json)
+
+
+@app.command()
+def disable(username: str, as_json: Json = False) -> None:
+    """Close an account and end its sessions and tokens. Example: gridward account disable wang"""
+    _set_disabled(username, True, as_json)
+
+
+@app.command()
+def enable(username: str, as_json: Json = False) -> None:
+    """Open a closed account again. Example: gridward account enable wang"""
+    _set_disabled(username, False, as_json)
+
+
+def _set_disabled(username: str, disabled: bool, as_json: bool) -> None:
+    with opened() as (_, session):
+        if not auth.set_disabled(session, username, datetime.now(UTC), disabled=disabled):
+            raise BadInput("account.unknown", field="username", username=username)
+    finish({"username": username, "disabled": disabled}, as_json)
+
+
+@app.command()
+def anonymise(as_json: Json = False) -> None:
+    """Take away names and numbers of reporters whose time is over. Example: gridward account anonymise"""
+    with opened() as (services, session):
+        keep = timedelta(days=services.settings.web.reporter_days)
+        count = personal.anonymise(session, datetime.now(UTC), keep)
+    finish({"anonymised": count}, as_json)

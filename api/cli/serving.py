@@ -50,6 +50,7 @@ def serve(
         services = prepare()
         if sample:
             _load_sample(services)
+        _first_administrator(services)
         logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(name)s %(message)s")
         config = uvicorn.Config(
             make_app(services),
@@ -146,6 +147,15 @@ def _others(cluster: Cluster) -> bool:
                 return False
             time.sleep(0.1)
     return True
+
+
+def _first_administrator(services: Services) -> None:
+    """A town without any account gets an administrator; the one-time password is printed this once."""
+    with services.sessions() as session:
+        password = auth.first_administrator(session)
+        session.commit()
+    if password is not None:
+        say("account.first_administrator", username="admin", password=password)
 
 
 def _load_sample(services: Services) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from api.pages import console, entrance, field, public
+from api.pages import console, entrance, field, own_account, public
 
-routers = (entrance.router, console.router, field.router, public.router)
+routers = (entrance.router, own_account.router, console.router, field.router, public.router)
 
 __all__ = ["routers"]

@@ -11,8 +11,9 @@ from fastapi.responses import RedirectResponse
 from api import auth
 from api.deps import SESSION_COOKIE, DbSession, Lang, MaybeAccount, Now, ServicesDep
 from api.i18n import translate
+from api.limits import limits_of
 from api.pages.rendering import keep_session, page
-from grid.core.errors import NotAllowed
+from grid.core.errors import NotAllowed, TooMany
 
 router = APIRouter(include_in_schema=False)
 
@@ -42,12 +43,15 @@ def login(
 ) -> Response:
     """Signs in, or shows the form again with the reason; a failure is counted."""
     hours = services.settings.web.session_hours
+    limits = limits_of(request)
     try:
+        limits.before_sign_in(request)
         made = auth.sign_in(session, username, password, now, hours=hours)
         problem = translate(language, "login.failed")
-    except NotAllowed as refusal:
+    except (NotAllowed, TooMany) as refusal:
         made, problem = None, translate(language, refusal.code, **refusal.values)
     if made is None:
+        limits.failed_sign_in(request)
         return page(
             request,
             "login.html",

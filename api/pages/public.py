@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from api.deps import DbSession, Lang, MaybeAccount, Now, ServicesDep
 from api.i18n import Language, translate
+from api.limits import limits_of
 from api.pages.rendering import map_of, page
 from api.routes.ground import geojson
 from api.routes.incidents import parse_bbox
@@ -23,7 +24,7 @@ from dispatch import reading
 from dispatch.intake import Report, take_in
 from dispatch.moves import ENDED
 from dispatch.placing import GivenPoint
-from grid.core.errors import BadInput, NotFound
+from grid.core.errors import BadInput, NotFound, TooMany
 from maps import frames
 from maps.page import Mark
 
@@ -78,6 +79,7 @@ def report(
                 length=len(description),
                 most=LONGEST_WORDS,
             )
+        limits_of(request).open_report(request)
         taken = take_in(
             session,
             services.desk,
@@ -90,9 +92,10 @@ def report(
             ANYBODY,
             now,
         )
-    except BadInput as refusal:
+    except (BadInput, TooMany) as refusal:
         sentence = translate(language, refusal.code, **refusal.values)
-        return _form(request, None, status=422, problem=sentence, given=given)
+        status = 429 if isinstance(refusal, TooMany) else 422
+        return _form(request, None, status=status, problem=sentence, given=given)
     kept = True
     if content and taken.created:
         folder = services.settings.database.home_folder / "evidence"

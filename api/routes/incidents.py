@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, File, Form, Header, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from api.deps import (
     require,
 )
 from api.i18n import Language
+from api.limits import limits_of
 from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, incident_out
 from api.services import Services
 from dispatch import evidence as evidence_store
@@ -73,6 +74,7 @@ ShapeDep = Annotated[Shape, Depends(get_shape, scope="function")]
 @router.post("", status_code=201, response_model=IncidentOut, responses=PROBLEMS)
 def report(
     asked: IncidentIn,
+    request: Request,
     response: Response,
     session: DbSession,
     services: ServicesDep,
@@ -86,7 +88,7 @@ def report(
     The same `Idempotency-Key`, or the same `(channel, external_id)`, gives the same incident with
     status 200. Without an account only the channels open to all are taken.
     """
-    _may_report(services, session, account, asked.channel)
+    _may_report(request, services, session, account, asked.channel)
     datum = asked.location.datum if asked.location else None
     if asked.location and not datum:
         _, rules = services.desk.read(session)
@@ -336,7 +338,11 @@ def parse_bbox(written: str | None) -> tuple[float, float, float, float] | None:
 
 
 def _may_report(
-    services: ServicesDep, session: DbSession, account: Account | None, channel: str
+    request: Request,
+    services: ServicesDep,
+    session: DbSession,
+    account: Account | None,
+    channel: str,
 ) -> None:
     if account is not None:
         require(account, "report")
@@ -344,3 +350,4 @@ def _may_report(
     _, rules = services.desk.read(session)
     if not rules.channel(channel).open_to_all:
         raise NotSignedIn
+    limits_of(request).open_report(request)

@@ -10,6 +10,8 @@ Trouble
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class Trouble(Exception):
     """A refusal with a stable dotted `code`, the `field` at fault and the `values` for its sentence."""
@@ -20,9 +22,17 @@ class Trouble(Exception):
         self.values = values
         super().__init__(code, field, values)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From a worker process to the one that asked: the values are keywords, so not the way of other exceptions.
+        return _again, (type(self), self.code, self.field, self.values)
+
     def __str__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.values.items())
         return f"{self.code}({shown})"
+
+
+def _again(kind: type[Trouble], code: str, field: str | None, values: dict[str, object]) -> Trouble:
+    return kind(code, field, **values)
 
 
 class BadInput(Trouble):
@@ -39,6 +49,10 @@ class NotAllowed(Trouble):
 
 class Conflict(Trouble):
     """Somebody was faster, or the move is not possible in the present state."""
+
+
+class TooMany(Trouble):
+    """Too often from one sender; `seconds` says when to come back."""
 
 
 class Unavailable(Trouble):

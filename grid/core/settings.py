@@ -60,12 +60,38 @@ class WebSettings(BaseSettings):
 
     session_hours: int = Field(default=12, ge=1)
     token_hours: int = Field(default=12, ge=1)
+    failed_sign_ins_per_minute: int = Field(default=20, ge=1)
+    open_reports_per_minute: int = Field(default=60, ge=1)
+    reporter_days: int = Field(default=365, ge=1)
     upload_limit_mb: int = Field(default=20, ge=1)
     secure_cookies: bool = False
     default_language: Literal["zh", "en"] = "zh"
     base_map_url: str | None = None
     base_map_datum: Literal["wgs84", "gcj02", "bd09"] = "wgs84"
     base_map_attribution: str = ""
+
+
+class NoticeSettings(BaseSettings):
+    """What leaves the town: gateways, quiet hours, pauses between tries, other systems, the worker."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    worker: bool = True
+    sms_url: str = ""
+    mail_url: str = ""
+    public_url: str = ""
+    quiet_hours: str = "22:00-07:00"
+    digest_seconds: float = Field(default=60.0, ge=0)
+    retry_seconds: str = "10,30,120,600,1800,7200,21600"
+    send_seconds: float = Field(default=10.0, gt=0, le=120)
+    lane_sends: int = Field(default=2, ge=1, le=16)
+    push_contact: str = "mailto:gridward@localhost"
+    private_networks: str = ""
+
+    @cached_property
+    def retry_pauses_s(self) -> tuple[float, ...]:
+        """The pauses between tries, in seconds."""
+        return tuple(float(part) for part in self.retry_seconds.split(",") if part.strip())
 
 
 class Settings:

@@ -161,7 +161,7 @@ def end_posts(session: Session, grid_id: int, from_at: datetime) -> None:
 def end_grid(session: Session, grid_id: int, from_at: datetime) -> None:
     """Ends a grid and its posts at a moment; one that begins at that moment stays as it is."""
     end_posts(session, grid_id, from_at)
-    end_areas(session, [grid_id], from_at)
+    end_areas(session, [grid_id], from_at, given=True)
     session.execute(
         text(
             "update grid set valid = tstzrange(lower(valid), :at) where id = :id"

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from grid.geocode.lines import Point, StreetLines, aside, at, length
 from grid.geocode.numbers import HouseNumber
 
 _PART = 10000
-CORNER_M = 40.0
-"""How far the first and the last number of a range lie from the crossing (a fifth of a short segment): fitted to parcels."""
+INSET_M = {"corner": 25.0, "through": 10.0, "dead_end": 15.0}
+"""How far the first and the last number of a range lie from the end of their segment. At a corner the lot of the cross
+street lies between, and a wide lot is more (`inset_m`). Fitted to parcels, like all constants down to OPPOSITE."""
+SHORT = 2.5
+"""Of a short segment the inset is at most this part: 1 / SHORT of it."""
 _FURTHEST = 400
 FRONT_M = 20.0
-"""From the middle of a street to the middle of the lots beside it."""
+"""From the middle of a street to the middle of the lots beside it; …"""
+WIDE_LOT_M, DEEPER, DEEPEST_M = 20.0, 0.5, 40.0
+"""… of lots wider than this half of what is more, to a most (`front_m`)."""
+OPPOSITE = 0.7
+"""How much the numbers on the other side of the street count for the place along it (`_share`)."""
+WIDEST_GAP_M = 250.0
+"""Two ranges whose ends lie further apart have no number between them."""
 
 
 def order_key(house: HouseNumber) -> int:
@@ -208,6 +218,67 @@ class Ranges:
     right_to: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """One side of a segment with its numbers, as drawn and in order."""
+
+    segment: int
+    side: str
+    start: int
+    end: int
+    low: int
+    high: int
+    over: tuple[int, int] = (0, 0)
+    """The numbers of the other side in the same direction; (0, 0) when there are none."""
+
+
+def turned(ranges: Ranges, lines: StreetLines) -> Ranges:
+    """The ranges, with those put right that run against their street: drawn the other way round than they say.
+
+    When the numbers of the street's pieces before and after a segment rise (or fall) through its own, and its ranges
+    on both sides do the opposite, its left and right and its beginning and end are exchanged.
+    """
+    given = (ranges.left_from, ranges.left_to, ranges.right_from, ranges.right_to)
+    left_from, left_to, right_from, right_to = (list(column) for column in given)
+
+    def middle(s: int) -> float | None:
+        numbers = [column[s] for column in given if column[s] > 0]
+        return sum(numbers) / len(numbers) if numbers else None
+
+    for of_street in lines.of_street:
+        middles = {s: middle(s) for s in of_street}
+        at_node: dict[int, list[int]] = {}
+        for s in of_street:
+            if middles[s] is not None:
+                at_node.setdefault(lines.from_node[s], []).append(s)
+                at_node.setdefault(lines.to_node[s], []).append(s)
+        for s in of_street:
+            own = middles[s]
+            before, after = (
+                [middles[o] for o in at_node.get(node, ()) if o != s]
+                for node in (lines.from_node[s], lines.to_node[s])
+            )
+            if own is None or len(before) != 1 or len(after) != 1:
+                continue
+            low, high = before[0], after[0]
+            if low is None or high is None or not (low < own < high or low > own > high):
+                continue
+            rises = high > low
+            runs = [
+                (b > a)
+                for a, b in ((left_from[s], left_to[s]), (right_from[s], right_to[s]))
+                if a > 0 and b > 0 and a != b
+            ]
+            if runs and all(run != rises for run in runs):
+                left_from[s], left_to[s], right_from[s], right_to[s] = (
+                    right_to[s],
+                    right_from[s],
+                    left_to[s],
+                    left_from[s],
+                )
+    return Ranges(left_from, left_to, right_from, right_to)
+
+
 def _range_sureness(outside: int, odd_one_out: bool) -> float:
     """Share of such numbers found within 50 m, as measured on a city's parcels: in the range, just outside it, of other parity."""
     if odd_one_out:
@@ -216,31 +287,132 @@ def _range_sureness(outside: int, odd_one_out: bool) -> float:
 
 
 def in_range(ranges: Ranges, lines: StreetLines, street: int, house: HouseNumber) -> Located | None:
-    """Along the side whose range holds the number with its parity; else in the nearest gap between two ranges."""
+    """Along the side whose range holds the number with its parity; else between the two ranges next to it.
+
+    A number that no range of its parity holds lies between the range below and the range above it; past the last
+    one it lies opposite the number of the other side where that side's range holds it, else at the range's end.
+    """
     n = house.main
-    best: tuple[float, int, str, int, int] | None = None
-    fit = (0, False)
-    for s in lines.of_street[street]:
-        for side, start, end in (
-            ("left", ranges.left_from[s], ranges.left_to[s]),
-            ("right", ranges.right_from[s], ranges.right_to[s]),
-        ):
-            if start <= 0 and end <= 0:
-                continue
-            low, high = (start, end) if start <= end else (end, start)
-            outside = max(low - n, n - high, 0)
-            parity = 0 if (n - start) % 2 == 0 else 1
-            penalty = outside * 2.0 + parity * 20.0 + (high - low) * 1e-4
-            if best is None or penalty < best[0]:
-                best, fit = (penalty, s, side, start, end), (outside, parity == 1)
+    best: tuple[float, _Range] | None = None
+    below: _Range | None = None
+    above: _Range | None = None
+    opposite: _Range | None = None
+    for each in _ranges_of(ranges, lines, street):
+        outside = max(each.low - n, n - each.high, 0)
+        same = (n - each.start) % 2 == 0
+        penalty = outside * 2.0 + (0.0 if same else 20.0) + (each.high - each.low) * 1e-4
+        if best is None or penalty < best[0]:
+            best = penalty, each
+        if not same:
+            if outside == 0 and (
+                opposite is None or each.high - each.low < opposite.high - opposite.low
+            ):
+                opposite = each
+        elif each.high < n and (below is None or each.high > below.high):
+            below = each
+        elif each.low > n and (above is None or each.low < above.low):
+            above = each
     if best is None or best[0] > 80:
         return None
-    penalty, s, side, start, end = best
-    line = lines.points(s)
+    penalty, held = best
+    outside = max(held.low - n, n - held.high, 0)
+    odd_one_out = (n - held.start) % 2 != 0
+    if outside or odd_one_out:
+        gap = _in_gap(lines, below, above, n)
+        if gap is not None:
+            return gap
+        if opposite is not None:
+            held, outside, odd_one_out = opposite, 0, True
+    size = length(lines.points(held.segment))
+    point = _along(lines, held, n)
+    side = held.side
+    if odd_one_out and held is opposite:
+        side = "right" if side == "left" else "left"
+        point = _along(lines, replace(held, side=side), n)
+    return Located(
+        point,
+        "interpolated",
+        _range_sureness(outside, odd_one_out),
+        max(20.0, size / 6) + penalty,
+        held.segment,
+        side,
+        size,
+    )
+
+
+def _ranges_of(ranges: Ranges, lines: StreetLines, street: int) -> Iterator[_Range]:
+    for s in lines.of_street[street]:
+        left = ranges.left_from[s], ranges.left_to[s]
+        right = ranges.right_from[s], ranges.right_to[s]
+        for side, (start, end), over in (("left", left, right), ("right", right, left)):
+            if start > 0 or end > 0:
+                known = over if min(over) > 0 else (0, 0)
+                yield _Range(s, side, start, end, min(start, end), max(start, end), known)
+
+
+def _along(lines: StreetLines, held: _Range, n: int) -> Point:
+    """The place of a number on its range's side, its lot's middle off the street."""
+    line = lines.points(held.segment)
     size = length(line)
-    share = 0.5 if start == end else min(1.0, max(0.0, (n - start) / (end - start)))
-    inset = min(CORNER_M, size / 5)
-    point, tangent = at(line, inset + share * (size - 2 * inset))
-    point, side = aside(point, tangent, side, FRONT_M)
-    sure = _range_sureness(*fit)
-    return Located(point, "interpolated", sure, max(20.0, size / 6) + penalty, s, side, size)
+    share = _share(held, n)
+    lot = size / ((held.high - held.low) / 2 + 1)
+    begin, rest = (
+        inset_m(lines.end_kind(held.segment, held.side, start=start), lot, size)
+        for start in (True, False)
+    )
+    point, tangent = at(line, begin + share * (size - begin - rest))
+    return aside(point, tangent, held.side, front_m(lot))[0]
+
+
+def _share(held: _Range, n: int) -> float:
+    """How far along its segment a number lies, 0 to 1, by its own side and by both sides together.
+
+    Numbers stand opposite each other: where one side runs from 2 to 40 and the other from 1 to 21, number 21 lies
+    half-way rather than at the end. Both sides together count OPPOSITE of 1.
+    """
+    own = 0.5
+    if held.start != held.end:
+        own = min(1.0, max(0.0, (n - held.start) / (held.end - held.start)))
+    if not held.over[0]:
+        return own
+    falls, over_falls = held.start > held.end, held.over[0] > held.over[1]
+    if held.start != held.end and held.over[0] != held.over[1] and falls != over_falls:
+        return own
+    # Numbers in pairs: 1 and 2 stand opposite each other, 3 and 4.
+    low, high = ((end(held.low, held.high, *held.over) - 1) // 2 for end in (min, max))
+    if high == low:
+        return own
+    both = min(1.0, max(0.0, ((n - 1) // 2 - low) / (high - low)))
+    if falls or (held.start == held.end and over_falls):
+        both = 1.0 - both
+    return own + OPPOSITE * (both - own)
+
+
+def inset_m(end: str, lot_m: float, size_m: float) -> float:
+    """From an end of a segment (see `StreetLines.end_kind`) to the middle of its first lot."""
+    more = min(0.5 * lot_m, 25.0) if end == "corner" else 0.0
+    return min(INSET_M[end] + more, size_m / SHORT)
+
+
+def front_m(lot_m: float) -> float:
+    """From the middle of a street to the middle of the lots beside it: wide lots are deep ones (fitted to parcels)."""
+    return min(FRONT_M + max(0.0, lot_m - WIDE_LOT_M) * DEEPER, DEEPEST_M)
+
+
+def _in_gap(
+    lines: StreetLines, below: _Range | None, above: _Range | None, n: int
+) -> Located | None:
+    """Between the end of the range below and the beginning of the one above, where they lie near each other."""
+    if below is None or above is None:
+        return None
+    a, b = _along(lines, below, n), _along(lines, above, n)
+    gap = math.dist(a, b)
+    if gap > WIDEST_GAP_M:
+        return None
+    share = (n - below.high) / (above.low - below.high)
+    point = (a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1]))
+    nearer = below if share < 0.5 else above
+    sure = 0.85 if gap <= 100 else 0.7
+    return Located(
+        point, "interpolated", sure, max(20.0, gap / 2), nearer.segment, nearer.side, gap
+    )

@@ -19,7 +19,7 @@ from grid.geocode.columns import (
     street_lines,
     whole_numbers,
 )
-from grid.geocode.door_plates import DoorPlates, Ranges
+from grid.geocode.door_plates import DoorPlates, Ranges, turned
 from grid.geocode.fold import fold
 from grid.geocode.km_posts import KmPosts, build_km_posts
 from grid.geocode.lines import Point, StreetLines
@@ -81,11 +81,14 @@ class Gazetteer:
             latin_base=base,
             lines=lines,
             segment_ids=[int(s) for s in data.segment_id],
-            ranges=Ranges(
-                *(
-                    whole_numbers(c, len(data.segment_id))
-                    for c in (data.left_from, data.left_to, data.right_from, data.right_to)
-                )
+            ranges=turned(
+                Ranges(
+                    *(
+                        whole_numbers(c, len(data.segment_id))
+                        for c in (data.left_from, data.left_to, data.right_from, data.right_to)
+                    )
+                ),
+                lines,
             ),
             plates=door_plates(data, dense, chinese),
             places=named(

@@ -7,6 +7,7 @@ import re
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.latin_names import (
     JOINERS,
+    LETTER_RE,
     NUMBER_RE,
     SIDES,
     UNITS,
@@ -88,6 +89,14 @@ def _numbered(text: Words, parsed: Parsed) -> None:
     words = text.words
     for low, high, ref in text.streets:
         i = low - 1
+        if i >= 3 and words[i - 2 : low] == ["1", "/", "2"] and words[i - 3].isdigit():
+            parsed.street, parsed.house = ref, latin_house_number(words[i - 3] + " 1/2")
+            parsed.hints.extend(r for a, _, r in text.streets if a > high)
+            return
+        if i >= 1 and LETTER_RE.match(words[i]) and words[i - 1].isdigit():
+            parsed.street, parsed.house = ref, latin_house_number(f"{words[i - 1]} {words[i]}")
+            parsed.hints.extend(r for a, _, r in text.streets if a > high)
+            return
         if i >= 0 and NUMBER_RE.match(words[i]) and not is_measure(words, i):
             start = i
             while start >= 1 and (
@@ -102,10 +111,6 @@ def _numbered(text: Words, parsed: Parsed) -> None:
             )
             parsed.street, parsed.house = ref, house
             parsed.hints.extend(r for a, _, r in text.streets if a > high)
-            return
-        half = i >= 2 and words[i - 1] == "/" and words[i] == "2" and words[i - 2] == "1"
-        if half and i >= 3 and words[i - 3].isdigit():
-            parsed.street, parsed.house = ref, latin_house_number(words[i - 3] + " 1/2")
             return
         j = high + 1 if high < len(words) and words[high] in (",", "no", "#") else high
         if (

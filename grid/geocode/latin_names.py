@@ -46,6 +46,8 @@ BREAKS = frozenset(
     ["of", "the", "on", "intersection", "corner", "and", "between", "from", "to", "at", "opposite", "near", "across", "in", "front"]
 )  # fmt: skip
 NUMBER_RE = re.compile(r"\d+[a-z]{0,2}$")
+LETTER_RE = re.compile(r"[a-dr]$")
+"""The letter behind a number (`23 A`, `11 R` for the rear house); n, s, e, w begin a street's name."""
 
 
 class Words:

@@ -42,6 +42,38 @@ class StreetLines:
     _shapes: dict[int, shapely.Geometry] = field(default_factory=dict)
     _nodes: dict[int, dict[int, Point]] = field(default_factory=dict)
     _tree: shapely.STRtree | None = None
+    _ends: dict[int, list[tuple[int, Point]]] | None = None
+
+    def end_kind(self, segment: int, side: str, *, start: bool) -> str:
+        """What one end of a segment is for the lots on one side of it.
+
+        "corner": another street leaves to that side; "through": only ahead or to the other side; "dead_end".
+        """
+        node = self.from_node[segment] if start else self.to_node[segment]
+        others = [out for s, out in self._leaving().get(node, ()) if s != segment]
+        if not others:
+            return "dead_end"
+        first, last = self.offset[segment], self.offset[segment + 1] - 1
+        low, high = (first, first + 1) if start else (last - 1, last)
+        ahead = _unit(*(self.xy[high] - self.xy[low]).tolist())
+        sign = 1.0 if side == "left" else -1.0
+        across = [sign * (ahead[0] * out[1] - ahead[1] * out[0]) for out in others]
+        return "corner" if max(across) > 0.5 else "through"
+
+    def _leaving(self) -> dict[int, list[tuple[int, Point]]]:
+        """Node -> (segment, the direction in which it leaves), made at the first use."""
+        if self._ends is None:
+            ends: dict[int, list[tuple[int, Point]]] = {}
+            for s in range(len(self.street)):
+                first, last = self.offset[s], self.offset[s + 1] - 1
+                for node, here, there in (
+                    (self.from_node[s], first, first + 1),
+                    (self.to_node[s], last, last - 1),
+                ):
+                    out = _unit(*(self.xy[there] - self.xy[here]).tolist())
+                    ends.setdefault(node, []).append((s, out))
+            self._ends = ends
+        return self._ends
 
     def points(self, segment: int) -> list[list[float]]:
         """Vertices [[x, y], …] of one segment."""

@@ -93,10 +93,10 @@ def close(answer: Answer, x: float, y: float, within_m: float = 2.0) -> bool:
         ("文化路与解放路交叉口以南五十米路东", "crossing_offset", 208, -50),
         ("解放路与文化路路口往东300米", "crossing_offset", 500, 0),
         ("解放路与文化路交叉口西南角", "crossing", 200 - 15 * math.sqrt(0.5), -15 * math.sqrt(0.5)),
-        ("解放路21号", "interpolated", 240, 20),
-        ("解放路40号", "interpolated", 360, -20),
-        ("解放路四十号", "interpolated", 360, -20),
-        ("解放路40号往西100米", "interpolated", 260, 0),
+        ("解放路21号", "interpolated", 235, 20),
+        ("解放路40号", "interpolated", 365, -20),
+        ("解放路四十号", "interpolated", 365, -20),
+        ("解放路40号往西100米", "interpolated", 265, 0),
         ("育才路10号", "door_plate", 100, 880),
         ("育才路15號之2", "door_plate", 140, 920),
         ("育才路15-2号", "door_plate", 140, 920),
@@ -144,7 +144,7 @@ def test_a_span_is_clipped_to_the_street(town: Gazetteer) -> None:
 def test_a_span_between_numbers_stays_on_its_street(town: Gazetteer) -> None:
     answer = geocode("解放路22号至40号路段", town)
     assert answer.line is not None
-    assert np.allclose(answer.line[0], [[240, 0], [360, 0]])
+    assert np.allclose(answer.line[0], [[235, 0], [365, 0]])
 
 
 def test_a_street_alone_gives_its_line_and_little_confidence(town: Gazetteer) -> None:
@@ -250,12 +250,53 @@ def test_an_empty_town_answers_nothing() -> None:
 
 
 def test_a_span_names_all_its_segments_and_goes_to_the_longest(town: Gazetteer) -> None:
-    """From 5 (x=40+0.22*120=66.7) to the crossing at 400: 133 m of the first segment, all 200 m of the second."""
+    """From 5 (x=15+0.22*150=48.3) to the crossing at 400: 152 m of the first segment, all 200 m of the second."""
     answer = geocode("解放路5号至建设路段", town)
     assert answer.match == "span"
     assert answer.segment_id == 101
     assert [s for s, _ in answer.segments] == [101, 100]
     assert [m for _, m in answer.segments] == [
         pytest.approx(200, abs=1),
-        pytest.approx(133.3, abs=1),
+        pytest.approx(151.7, abs=1),
     ]
+
+
+def row_of_ranges(*rows: tuple[tuple[int, int], tuple[int, int]]) -> GazetteerData:
+    """One street of 100 m pieces in a row from x=0 with their ranges (left, right); no other street."""
+    return GazetteerData(
+        street_id=[1],
+        street_name=["长路"],
+        segment_id=list(range(len(rows))),
+        segment_street=[1] * len(rows),
+        segment_xy=np.array(
+            [p for i in range(len(rows)) for p in ((100 * i, 0), (100 * i + 100, 0))]
+        ),
+        segment_offset=list(range(0, 2 * len(rows) + 1, 2)),
+        left_from=[left[0] for left, _ in rows],
+        left_to=[left[1] for left, _ in rows],
+        right_from=[right[0] for _, right in rows],
+        right_to=[right[1] for _, right in rows],
+    )
+
+
+def test_a_range_drawn_against_its_street_is_turned() -> None:
+    """The middle piece says left 21 to 29 but lies between 31-39 and 11-19: 29 is at its west end, on the north side."""
+    town = row_of_ranges(((39, 31), (40, 32)), ((22, 30), (21, 29)), ((19, 11), (20, 12)))
+    answer = geocode("长路29号", Gazetteer.build(town))
+    assert answer.x_m == pytest.approx(110, abs=1)  # 100 + inset 10: the street goes on, no corner
+    assert answer.y_m == pytest.approx(20, abs=1)
+    assert answer.side == "left"
+
+
+def test_a_number_between_two_ranges_lies_between_them() -> None:
+    """21 lies half-way between 11 (of 1-11, at 90) and 31 (of 31-41, at 110)."""
+    town = row_of_ranges(((1, 11), (2, 12)), ((31, 41), (32, 42)))
+    answer = geocode("长路21号", Gazetteer.build(town))
+    assert answer.x_m == pytest.approx(100, abs=1)
+
+
+def test_numbers_stand_opposite_each_other() -> None:
+    """21 ends its own side, yet stands opposite 22 of 2-42, half-way: 0.3 of its own end and 0.7 of the middle."""
+    town = row_of_ranges(((1, 21), (2, 42)))
+    answer = geocode("长路21号", Gazetteer.build(town))
+    assert answer.x_m == pytest.approx(15 + 70 * (0.3 * 1 + 0.7 * 0.5), abs=1)

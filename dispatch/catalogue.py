@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dispatch import models
+from dispatch import chase_models, models
 from dispatch.calendars import CalendarDay, calendar_of
+from dispatch.chase_rules import ChaseRule
+from dispatch.clocks import ClockKind
+from dispatch.deadlines import LimitRule, LimitTable, reply_limit, seed_stage_rules
 from dispatch.worktime import Limit, WorkCalendar
 from grid.core.errors import BadInput
 from grid.core.settings import TownSettings
@@ -31,6 +34,7 @@ class CategoryFacts:
     post: str
     support_posts: tuple[str, ...]
     urgency: str
+    support_after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class ConditionFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """A channel: default datum, and whether its reports go straight to the crew."""
+    """A channel: default datum, whether its reports go straight to the crew, its own reply limits as (value, unit)."""
 
     code: str
     name_zh: str
@@ -62,6 +66,15 @@ class ChannelFacts:
     datum: str
     trusted: bool
     open_to_all: bool
+    reply: tuple[float | None, str | None] = (None, None)
+    reply_emergency: tuple[float | None, str | None] = (None, None)
+
+    def reply_limit(
+        self, now: datetime, urgency: str | None, calendar: WorkCalendar
+    ) -> Limit | None:
+        """The limit of the answer to what comes in now; None where the channel has none."""
+        emergency = urgency == "emergency" and self.reply_emergency[1] is not None
+        return reply_limit(now, *(self.reply_emergency if emergency else self.reply), calendar)
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,8 @@ class Catalogue:
     conditions: Mapping[str, tuple[ConditionFacts, ...]]
     channels: Mapping[str, ChannelFacts]
     calendar: WorkCalendar
+    stages: LimitTable = field(default_factory=lambda: LimitTable(seed_stage_rules()))
+    chase_rules: tuple[ChaseRule, ...] = ()
 
     def category(self, written: str | None) -> CategoryFacts | None:
         """The category of a code, an older code or an exact name; BadInput `category.unknown`."""
@@ -87,6 +102,24 @@ class Catalogue:
     def leading_condition(self, code: str, at: datetime) -> ConditionFacts | None:
         """The first condition of a category in force at a moment."""
         return next((c for c in self.conditions.get(code, ()) if c.holds(at)), None)
+
+    def condition(
+        self, code: str | None, category: CategoryFacts | None, at: datetime
+    ) -> ConditionFacts | None:
+        """A condition of a category by its code, or the category's leading one.
+
+        Raises BadInput `condition.unknown`.
+        """
+        if category is None:
+            return None
+        if code is None:
+            return self.leading_condition(category.code, at)
+        for found in self.conditions.get(category.code, ()):
+            if found.code == code and found.holds(at):
+                return found
+        raise BadInput(
+            "condition.unknown", field="condition", condition=code, category=category.code
+        )
 
     def channel(self, code: str) -> ChannelFacts:
         """The channel of a code; BadInput `channel.unknown`."""
@@ -131,6 +164,7 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
             post=row.post,
             support_posts=tuple(row.support_posts),
             urgency=row.urgency,
+            support_after=tuple(row.support_after),
         )
         for alias in (*row.aliases, row.name_zh, row.name_en):
             by_alias.setdefault(alias.casefold(), row.code)
@@ -152,7 +186,14 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
         )
     channels = {
         row.code: ChannelFacts(
-            row.code, row.name_zh, row.name_en, row.datum, row.trusted, row.open_to_all
+            row.code,
+            row.name_zh,
+            row.name_en,
+            row.datum,
+            row.trusted,
+            row.open_to_all,
+            (row.reply_value, row.reply_unit),
+            (row.reply_emergency_value, row.reply_emergency_unit),
         )
         for row in session.scalars(select(models.Channel))
     }
@@ -162,6 +203,45 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
         conditions={code: tuple(items) for code, items in conditions.items()},
         channels=channels,
         calendar=_calendar(session, settings),
+        stages=LimitTable(_stages(session, settings.zone)),
+        chase_rules=_chase_rules(session),
+    )
+
+
+def _stages(session: Session, zone: ZoneInfo) -> list[LimitRule]:
+    """Limits of the stages; the shipped ones where the table is empty."""
+    found = [
+        LimitRule(
+            row.stage,
+            Limit.of(row.value, row.unit),
+            row.area_class,
+            row.urgency,
+            row.valid.lower.astimezone(zone).date() if row.valid.lower else None,
+            row.valid.upper.astimezone(zone).date() if row.valid.upper else None,
+        )
+        for row in session.scalars(select(chase_models.StageLimit))
+    ]
+    return found or list(seed_stage_rules())
+
+
+def _chase_rules(session: Session) -> tuple[ChaseRule, ...]:
+    return tuple(
+        ChaseRule(
+            row.id,
+            row.code,
+            ClockKind(row.clock),
+            row.share,
+            Limit.of(row.after_value, row.after_unit)
+            if row.after_value is not None and row.after_unit is not None
+            else None,
+            row.tell,
+            row.urgency,
+            row.valid.lower,
+            row.valid.upper,
+        )
+        for row in session.scalars(
+            select(chase_models.ChaseRule).order_by(chase_models.ChaseRule.id)
+        )
     )
 
 

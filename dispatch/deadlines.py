@@ -119,6 +119,18 @@ def seed_reply_rules() -> tuple[ReplyRule, ...]:
     )
 
 
+def reply_limit(
+    now: datetime, value: float | None, unit: str | None, calendar: WorkCalendar
+) -> Limit | None:
+    """A channel's own reply limit for what comes in now; `same_day` ends at the bureau's midnight."""
+    if unit is None:
+        return None
+    if unit != SAME_DAY:
+        return Limit.of(value or 0.0, unit)
+    left = reply_due(now, ReplyRule("", None), calendar) - now
+    return Limit(left / timedelta(minutes=1), Unit.MINUTES)
+
+
 def reply_due(received_at: datetime, rule: ReplyRule, calendar: WorkCalendar) -> datetime:
     """When the hotline must have its answer; the same day ends at the bureau's midnight. Raises BadInput time.naive."""
     if rule.limit is not None:

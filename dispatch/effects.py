@@ -16,7 +16,15 @@ def _sent(
 ) -> Facts:
     unit = given.unit or given.to
     people = frozenset({given.to}) if given.to else frozenset[str]()
-    return replace(after, unit=unit, assignees=people)
+    return replace(
+        after,
+        unit=unit,
+        assignees=people,
+        with_unit=not people,
+        helpers=frozenset(),
+        open_tasks=0,
+        refused_tasks=0,
+    )
 
 
 def _doer(
@@ -31,20 +39,22 @@ def _reassigned(
     after: Facts, before: Facts, actor: Actor, given: Given, rules: Rules, now: datetime
 ) -> Facts:
     left = before.assignees - {given.instead_of} if given.instead_of else frozenset()
-    return replace(after, assignees=frozenset(left | {given.to or ""}) - {""})
+    people = frozenset(left | {given.to or ""}) - {""}
+    return replace(after, assignees=people, with_unit=False)
 
 
 def _assigned(
     after: Facts, before: Facts, actor: Actor, given: Given, rules: Rules, now: datetime
 ) -> Facts:
-    return replace(after, assignees=before.assignees | ({given.to} if given.to else set()))
+    people = before.assignees | ({given.to} if given.to else set())
+    return replace(after, assignees=people, with_unit=False)
 
 
 def _task_added(
     after: Facts, before: Facts, actor: Actor, given: Given, rules: Rules, now: datetime
 ) -> Facts:
-    added = before.assignees | ({given.to} if given.to else set())
-    return replace(after, assignees=added, open_tasks=before.open_tasks + 1)
+    added = before.helpers | ({given.to} if given.to else set())
+    return replace(after, helpers=added, open_tasks=before.open_tasks + 1)
 
 
 def _condition(
@@ -66,7 +76,10 @@ def _withdrawn(**flags: bool) -> Effect:
         cleared = replace(
             after,
             assignees=frozenset(),
+            helpers=frozenset(),
+            with_unit=False,
             open_tasks=0,
+            refused_tasks=0,
             extension_asked_by=None,
             suspension_asked_by=None,
         )
@@ -95,7 +108,8 @@ EFFECTS: dict[str, Effect] = {
     "decided": _set(returned=False, not_accepted=False),
     "returned": _withdrawn(returned=True),
     "not_accepted": _withdrawn(not_accepted=True),
-    "unassigned": _withdrawn(),
+    "unrouted": _withdrawn(),
+    "unassigned": _set(assignees=frozenset()),
     "assigned": _assigned,
     "reassigned": _reassigned,
     "task_added": _task_added,
@@ -116,6 +130,7 @@ EFFECTS: dict[str, Effect] = {
         closed_at=None,
         appeal=None,
         assignees=frozenset(),
+        helpers=frozenset(),
     ),
     "extension_asked": lambda after, before, actor, given, rules, now: replace(
         after, extension_asked_by=actor.person or ""

@@ -33,8 +33,10 @@ class Facts:
     """What the workflow must know of an incident; persons and units as text keys.
 
     `unit` is the one the disposal clock runs for; `assignees` hold an open or finished task; `doers` and
-    `doer_units` have worked on it. `open_tasks` counts helpers' tasks not yet done. `overdue` and `extensions` are the
-    disposal clock's at the moment of asking (`progress.facts_now`).
+    `doer_units` have worked on it. `open_tasks` counts helpers' tasks not yet done and
+    `refused_tasks` those that came back and wait for the dispatcher; `helpers` hold one. `with_unit`: the lead task
+    is open to a whole unit. `overdue` and `extensions` are the disposal clock's at the moment of asking
+    (`progress.facts_now`).
     """
 
     state: State
@@ -47,7 +49,10 @@ class Facts:
     reporters: frozenset[str] = frozenset()
     doers: frozenset[str] = frozenset()
     doer_units: frozenset[str] = frozenset()
+    helpers: frozenset[str] = frozenset()
+    with_unit: bool = False
     open_tasks: int = 0
+    refused_tasks: int = 0
     overdue: bool = False
     verified: bool = False
     returned: bool = False

@@ -36,7 +36,7 @@ def _decided(moment: Moment) -> bool:
 
 
 def _tasks_done(moment: Moment) -> Refusal | None:
-    count = moment.facts.open_tasks
+    count = moment.facts.open_tasks + moment.facts.refused_tasks
     return ("move.tasks_open", {"count": count}) if count else None
 
 

@@ -141,9 +141,11 @@ _ROWS = (
     _row("return", _WORK, "filed", "assignee unit_head", guards="return_in_time", needs="reason", clocks="disposal pause returned; dispatch start", effects="returned"),
     _row("not_accepted", _WORK, "filed", "system", clocks="dispatch start", effects="not_accepted"),  # [G]
     _row("hand_back", "in_disposal", "dispatched", "assignee", needs="reason", effects="unassigned"),
+    _row("reroute", _WORK, "stay", "system", needs="to_or_unit", clocks="disposal begin", effects="sent"),  # [G], place or category corrected
+    _row("unrouted", _WORK, "filed", "system", clocks="disposal pause returned; dispatch start", effects="unrouted"),  # [G], nobody answers there
     _row("reassign", _WORK, "stay", "dispatcher unit_head", needs="to reason", effects="reassigned"),  # [G]
     _row("add_task", _WORK, "stay", "dispatcher unit_head assignee", needs="to_or_unit", effects="task_added"),  # [G]
-    _row("submit", "in_disposal", "disposed", "assignee", guards="tasks_done", needs="photo_after", effects="doer submitted"),
+    _row("submit", "in_disposal", "disposed", "assignee system", guards="tasks_done", needs="photo_after", effects="doer submitted"),
     # 5: feedback
     _row("not_content", "disposed", "in_disposal", "unit_head", guards="not_fed_back", needs="reason"),
     _row("feed_back", "disposed", "stay", "unit_head system", guards="not_fed_back", needs="photo_after", clocks="disposal stop", effects="doer fed_back"),
@@ -165,8 +167,8 @@ _ROWS = (
     _row("suspend", _WORK, "suspended", "watch_chief leader", guards="suspension_left not_own_suspension", needs="reason until", clocks="disposal pause suspended", effects="suspended"),
     _row("resume", "suspended", "dispatched", "dispatcher watch_chief leader system", guards="resume_due", clocks="disposal resume suspended", effects="suspension_settled"),
     # beside the line
-    _row("ask_reporter", "reported accepted filed dispatched in_disposal", "stay", "operator dispatcher assignee", guards="no_question", needs="reason", clocks="accept pause question; disposal pause question", effects="question"),  # [G]
-    _row("answered", "reported accepted filed dispatched in_disposal suspended", "stay", "reporter operator dispatcher assignee system", guards="question_open", clocks="accept resume question; disposal resume question", effects="question_settled"),  # [G]
+    _row("ask_reporter", "reported accepted filed dispatched in_disposal", "stay", "operator dispatcher assignee helper", guards="no_question", needs="reason", clocks="accept pause question; disposal pause question", effects="question"),  # [G]
+    _row("answered", "reported accepted filed dispatched in_disposal suspended", "stay", "reporter operator dispatcher assignee helper system", guards="question_open", clocks="accept resume question; disposal resume question", effects="question_settled"),  # [G]
     _row("supervise", "open", "stay", "leader", guards="not_supervised", effects="supervised"),
     _row("lift_supervision", "open", "stay", "leader", guards="supervised", needs="reason", effects="supervision_lifted"),  # [G]
     _row("set_place", _BEFORE_RESULT, "stay", "operator dispatcher assignee collector", needs="place", effects="placed"),  # [G]
@@ -179,15 +181,19 @@ _ROWS = (
     _row("endorse_appeal", "closed", "stay", "dispatcher", guards="appeal_asked", effects="appeal_endorsed", by_doer=False),
     _row("grant_appeal", "closed", "stay", "operator", guards="appeal_endorsed", effects="appeal_granted", by_doer=False),
     _row("refuse_appeal", "closed", "stay", "dispatcher operator", guards="appeal_undecided", needs="reason", effects="appeal_refused", by_doer=False),
-    _row("note", " ".join(State), "stay", "operator watch_chief dispatcher collector unit_head leader evaluator assignee", needs="reason"),  # [G]
+    _row("note", " ".join(State), "stay", "operator watch_chief dispatcher collector unit_head leader evaluator assignee helper", needs="reason"),  # [G]
 )  # fmt: skip
 
 MOVES: dict[str, Move] = {row.name: row for row in _ROWS}
 
 
 class TaskState(StrEnum):
-    """States of one person's task; an incident has a lead task and any number of helpers' tasks (联动)."""
+    """States of one person's task; an incident has a lead task and any number of helpers' tasks (联动).
 
+    `waiting`: a helper's task that is offered when the lead's is done.
+    """
+
+    WAITING = "waiting"
     OFFERED = "offered"
     ACCEPTED = "accepted"
     ARRIVED = "arrived"
@@ -198,6 +204,7 @@ class TaskState(StrEnum):
 
 
 TASK_OPEN = frozenset({TaskState.OFFERED, TaskState.ACCEPTED, TaskState.ARRIVED})
+TASK_REFUSED = frozenset({TaskState.RETURNED, TaskState.LAPSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +227,14 @@ def _task_row(
 
 
 _TASK_ROWS = (
+    _task_row("offer_task", "waiting", "offered", "system"),
     _task_row("accept_task", "offered", "accepted", "holder", doer=True),
     _task_row("arrive", "offered accepted", "arrived", "holder", doer=True),
     _task_row("finish_task", "offered accepted arrived", "done", "holder", "photo_after", doer=True),
     _task_row("return_task", "offered accepted arrived", "returned", "holder unit_head", "reason"),
     _task_row("lapse_task", "offered", "lapsed", "system"),
     _task_row("hand_over", "offered accepted arrived", "offered", "holder dispatcher unit_head", "to reason"),
-    _task_row("withdraw_task", "offered accepted arrived", "withdrawn", "dispatcher unit_head system", "reason"),
+    _task_row("withdraw_task", "waiting offered accepted arrived returned lapsed", "withdrawn", "dispatcher unit_head system", "reason"),
     _task_row("redo_task", "done", "offered", "system"),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from dispatch import clocks as clock_steps
 from dispatch.clocks import Clock, ClockKind
 from dispatch.effects import EFFECTS
 from dispatch.facts import Actor, Facts, Given, Rules, Step
-from dispatch.moves import ClockStep, State, TaskState
+from dispatch.moves import ClockStep, State
 from dispatch.worktime import Limit, WorkCalendar
 from grid.core.errors import Conflict
 
@@ -111,21 +111,6 @@ def follow_ups(facts: Facts, rules: Rules) -> tuple[str, ...]:
     return (*feedback, "send_check") if rules.auto_check else feedback
 
 
-def move_after_tasks(states: Sequence[TaskState]) -> str | None:
-    """What the incident does once its tasks stand so: submit when all are done, return when none is left but returned.
-
-    Withdrawn tasks do not count; a lapsed one brings the incident back to the dispatcher as not accepted.
-    """
-    counted = [state for state in states if state is not TaskState.WITHDRAWN]
-    if not counted:
-        return None
-    if all(state is TaskState.DONE for state in counted):
-        return "submit"
-    if all(state in (TaskState.RETURNED, TaskState.LAPSED) for state in counted):
-        return "not_accepted" if TaskState.LAPSED in counted else "return"
-    return None
-
-
 def queues(facts: Facts) -> tuple[str, ...]:
     """The queues an incident waits in, the most pressing first; empty while work runs as it should."""
     found: list[str] = []
@@ -143,6 +128,10 @@ def queues(facts: Facts) -> tuple[str, ...]:
         found.append("to_send_check" if facts.fed_back else "to_feed_back")
     elif facts.state in _PLAIN_QUEUES:
         found.append(_PLAIN_QUEUES[facts.state])
+    elif facts.state is State.DISPATCHED and not facts.assignees and not facts.with_unit:
+        found.append("to_assign")
+    if facts.refused_tasks:
+        found.append("task_returned")
     if facts.ended:
         return ()
     if facts.extension_asked_by is not None:

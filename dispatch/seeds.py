@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from dispatch import models
+from dispatch import chase_models, models
 from dispatch.calendars import is_official, seed_days
 from dispatch.categories import aliases, seed_categories, seed_conditions
+from dispatch.chase_rules import seed_chase_rules
+from dispatch.deadlines import SAME_DAY, seed_reply_rules, seed_stage_rules
 
 # Datum of the points a channel sends unless they say otherwise: domain notes 6.2.
 CHANNELS = (
@@ -30,6 +32,10 @@ CHANNELS = (
     ("citizen", "市民上报", "Citizen report", "wgs84", False, True),
     ("wechat", "微信上报", "WeChat report", "gcj02", False, True),
 )
+# The answer that 12345 owes the caller: of the kinds in data/reply_limits.csv, complaints and emergencies.
+REPLIES = {"hotline_12345": ("complaint", "emergency")}
+# Whoever sweeps comes when the repair is done; the other helpers begin at once.
+AFTER_THE_LEAD = frozenset({"cleaner"})
 # Conditions hold from before the first archive a bureau may bring.
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -55,6 +61,7 @@ def load_seeds(session: Session, country: str, years: Iterable[int]) -> None:
                 "urgency": c.urgency,
                 "source": c.source,
                 "aliases": sorted(set(old_codes.get(c.code, []))),
+                "support_after": [post for post in c.support_posts if post in AFTER_THE_LEAD],
             }
             for c in seed_categories()
         ],
@@ -78,8 +85,9 @@ def load_seeds(session: Session, country: str, years: Iterable[int]) -> None:
     names = ("code", "name_zh", "name_en", "datum", "trusted", "open_to_all")
     session.execute(
         insert(models.Channel).on_conflict_do_nothing(),
-        [dict(zip(names, row, strict=True)) for row in CHANNELS],
+        [dict(zip(names, row, strict=True)) | _reply(row[0]) for row in CHANNELS],
     )
+    _load_chasing(session)
     known = set(session.scalars(select(models.CalendarYear.year)))
     missing = sorted(set(years) - known)
     if missing:
@@ -93,3 +101,48 @@ def load_seeds(session: Session, country: str, years: Iterable[int]) -> None:
         ]
         if days:
             session.execute(insert(models.CalendarDay).on_conflict_do_nothing(), days)
+
+
+def _reply(channel: str) -> dict[str, object]:
+    """A channel's own reply limits as columns."""
+    rules = {rule.matter: rule for rule in seed_reply_rules()}
+    columns: dict[str, object] = {}
+    kinds = REPLIES.get(channel, (None, None))
+    for name, kind in zip(("reply", "reply_emergency"), kinds, strict=True):
+        rule = rules.get(kind) if kind else None
+        limit = rule.limit if rule else None
+        unit = None if rule is None else str(limit.unit) if limit else SAME_DAY
+        columns |= {f"{name}_value": limit.value if limit else None, f"{name}_unit": unit}
+    return columns
+
+
+def _load_chasing(session: Session) -> None:
+    """Limits of the stages and rules of chasing, where the bureau has none yet."""
+    always = TimestamptzRange(BEGINNING, None)
+    if not session.scalar(select(func.count()).select_from(chase_models.StageLimit)):
+        session.add_all(
+            chase_models.StageLimit(
+                stage=rule.subject,
+                urgency=rule.urgency,
+                area_class=rule.area_class,
+                value=rule.limit.value,
+                unit=str(rule.limit.unit),
+                valid=always,
+            )
+            for rule in seed_stage_rules()
+        )
+    if not session.scalar(select(func.count()).select_from(chase_models.ChaseRule)):
+        session.add_all(
+            chase_models.ChaseRule(
+                code=row["code"],
+                clock=row["clock"],
+                urgency=row["urgency"] or None,
+                share=float(row["share"]),
+                after_value=float(row["after_value"]) if row["after_value"] else None,
+                after_unit=row["after_unit"] or None,
+                tell=row["tell"],
+                valid=always,
+            )
+            for row in seed_chase_rules()
+        )
+    session.flush()

@@ -16,11 +16,12 @@ from dispatch.incidents import Line
 from dispatch.moves import State
 from dispatch.progress import Clocks, clocks_after, facts_after, facts_now
 from dispatch.workflow import check_move
-from dispatch.worktime import Limit, WorkCalendar
+from dispatch.worktime import Limit, WorkCalendar, add
 from grid.core.errors import NotFound
 
 _STAGES = LimitTable(seed_stage_rules())
-_SETS = frozenset({"assignees", "reporters", "doers", "doer_units"})
+TASK_STAGE = "task"
+_SETS = frozenset({"assignees", "helpers", "reporters", "doers", "doer_units"})
 _MOMENTS = frozenset({"suspended_until", "closed_at"})
 
 
@@ -36,6 +37,18 @@ class Standing:
         clock = self.clocks.get(ClockKind.DISPOSAL)
         return None if clock is None else clock_steps.due_at(clock, calendar)
 
+    def amber_at(self, calendar: WorkCalendar) -> datetime | None:
+        """When the disposal clock turns amber."""
+        clock = self.clocks.get(ClockKind.DISPOSAL)
+        return (
+            None if clock is None else clock_steps.due_at(clock, calendar, clock_steps.AMBER_SHARE)
+        )
+
+    def reply_due_at(self, calendar: WorkCalendar) -> datetime | None:
+        """When the channel's own reply is due."""
+        clock = self.clocks.get(ClockKind.REPLY)
+        return None if clock is None else clock_steps.due_at(clock, calendar)
+
     def at(self, now: datetime, calendar: WorkCalendar) -> Standing:
         """The same with what only the clocks know told for this moment: overdue, extensions granted."""
         return replace(self, facts=facts_now(self.facts, self.clocks, calendar, now))
@@ -46,19 +59,38 @@ def stage_limits(
     calendar: WorkCalendar,
     category: CategoryFacts | None,
     condition: ConditionFacts | None,
+    stages: LimitTable = _STAGES,
+    reply: Limit | None = None,
 ) -> dict[ClockKind, Limit]:
-    """The limit of every clock that an incident of this category and condition may start now."""
+    """The limit of every clock that an incident of this category and condition may start now.
+
+    `stages` are the limits of the stages in force, `reply` the channel's own.
+    """
     day = now.astimezone(calendar.zone).date()
     urgency = category.urgency if category else None
     limits: dict[ClockKind, Limit] = {}
     for kind in ClockKind:
         try:
-            limits[kind] = _STAGES.find(kind.value, day, urgency=urgency).limit
+            limits[kind] = stages.find(kind.value, day, urgency=urgency).limit
         except NotFound:
             continue
     if condition is not None:
         limits[ClockKind.DISPOSAL] = condition.limit
+    if reply is not None:
+        limits[ClockKind.REPLY] = reply
     return limits
+
+
+def accept_by(
+    now: datetime, calendar: WorkCalendar, category: CategoryFacts | None, stages: LimitTable
+) -> datetime | None:
+    """Until when a task offered now must be accepted; None where the bureau sets no limit."""
+    day = now.astimezone(calendar.zone).date()
+    try:
+        rule = stages.find(TASK_STAGE, day, urgency=category.urgency if category else None)
+    except NotFound:
+        return None
+    return add(now, rule.limit, calendar)
 
 
 def advance(

@@ -148,6 +148,8 @@ def _words(actor: Actor, facts: Facts, roles: frozenset[str]) -> frozenset[str]:
         words -= {"unit_head"} if actor.unit != facts.unit else set()
     if actor.person is not None and actor.person in facts.assignees:
         words.add("assignee")
+    if actor.person is not None and actor.person in facts.helpers:
+        words.add("helper")
     if actor.reporter or (actor.person is not None and actor.person in facts.reporters):
         words.add("reporter")
         if actor.person is not None and (actor.posts or "collector" in roles):
@@ -157,7 +159,7 @@ def _words(actor: Actor, facts: Facts, roles: frozenset[str]) -> frozenset[str]:
 
 def _could_be(actor: Actor) -> frozenset[str]:
     # Somebody with a post may have been the assignee a moment ago: such a person hears of the new state.
-    return frozenset({"assignee", "field_reporter"}) if actor.posts else frozenset()
+    return frozenset({"assignee", "helper", "field_reporter"}) if actor.posts else frozenset()
 
 
 def _target(move: Move, facts: Facts) -> State:

@@ -44,6 +44,7 @@ SAMPLE_ROLES = (
 INCIDENTS: dict[ScaleName, int] = {"town": 6_000, "city": 10_000, "metropolis": 20_000}
 CHECK_MINUTES, CLOSE_MINUTES = 45.0, 20.0
 KEPT_TABLES = frozenset({"alembic_version", "spatial_ref_sys"})
+APPEND_ONLY = ("history", "seal", "seal_entry")
 
 
 def demo(
@@ -206,9 +207,11 @@ def _known(value: object) -> str | None:
 def empty_database(session: Session) -> None:
     """Takes every row of every table of ours away; the append-only trigger is lifted for that moment."""
     tables = [table.name for table in Base.metadata.sorted_tables if table.name not in KEPT_TABLES]
-    session.execute(text("alter table history disable trigger user"))
+    for table in APPEND_ONLY:
+        session.execute(text(f"alter table {table} disable trigger user"))
     session.execute(text(f"truncate {', '.join(tables)} restart identity cascade"))
-    session.execute(text("alter table history enable trigger user"))
+    for table in APPEND_ONLY:
+        session.execute(text(f"alter table {table} enable trigger user"))
     session.execute(text("alter sequence incident_number restart"))
 
 

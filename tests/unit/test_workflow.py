@@ -13,6 +13,7 @@ from dispatch.clocks import Clock, ClockKind, due_at, used_minutes
 from dispatch.effects import EFFECTS
 from dispatch.facts import THE_SYSTEM, Actor, Facts, Given, Rules
 from dispatch.guards import GUARDS
+from dispatch.linkage import Outcome, Part, after_tasks
 from dispatch.moves import ENDED, MOVES, STAGES, State, TaskState
 from dispatch.progress import (
     clocks_after,
@@ -20,7 +21,6 @@ from dispatch.progress import (
     facts_after,
     facts_now,
     follow_ups,
-    move_after_tasks,
     queues,
     quick_path,
 )
@@ -719,21 +719,30 @@ def test_task_moves() -> None:
         check_task_move("dance", CREW, "ming", offered, Given(), rules)
 
 
+def outcome(*states: tuple[bool, TaskState]) -> Outcome:
+    return after_tasks([Part(at, lead, state) for at, (lead, state) in enumerate(states)])
+
+
 def test_an_incident_follows_its_tasks() -> None:
-    done, offered, returned, lapsed, withdrawn = (
-        TaskState.DONE,
-        TaskState.OFFERED,
-        TaskState.RETURNED,
-        TaskState.LAPSED,
-        TaskState.WITHDRAWN,
-    )
-    assert move_after_tasks([done, offered]) is None
-    assert move_after_tasks([done, done, withdrawn]) == "submit"
-    assert move_after_tasks([returned]) == "return"
-    assert move_after_tasks([returned, lapsed]) == "not_accepted"
-    assert move_after_tasks([done, returned]) is None
-    assert move_after_tasks([]) is None
-    assert move_after_tasks([withdrawn]) is None
+    lead, helper = True, False
+    done, offered, returned = TaskState.DONE, TaskState.OFFERED, TaskState.RETURNED
+    lapsed, withdrawn, waiting = TaskState.LAPSED, TaskState.WITHDRAWN, TaskState.WAITING
+    assert outcome((lead, done)) == Outcome("submit", (), 0, 0)
+    assert outcome((lead, done), (helper, offered)) == Outcome(None, (), 1, 0)
+    assert outcome((lead, offered), (helper, done)) == Outcome(None, (), 0, 0)
+    assert outcome((lead, done), (helper, done), (helper, withdrawn)).move == "submit"
+    # The cleaner begins when the maintainer is done, not before.
+    assert outcome((lead, offered), (helper, waiting)) == Outcome(None, (), 1, 0)
+    assert outcome((lead, done), (helper, waiting)) == Outcome(None, (1,), 1, 0)
+    # What a helper hands back waits for the dispatcher and keeps the incident from being done.
+    assert outcome((lead, done), (helper, returned)) == Outcome(None, (), 0, 1)
+    assert outcome((lead, done), (helper, lapsed), (helper, done)) == Outcome(None, (), 0, 1)
+    # What the lead hands back brings the whole incident back, whatever the helpers do.
+    assert outcome((lead, returned), (helper, done)).move == "return"
+    assert outcome((lead, lapsed), (helper, offered)).move == "not_accepted"
+    assert outcome((lead, withdrawn), (lead, offered)).move is None
+    assert outcome() == Outcome(None, (), 0, 0)
+    assert outcome((lead, withdrawn)).move is None
 
 
 def test_nobody_may_everything() -> None:

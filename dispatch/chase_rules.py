@@ -1,0 +1,93 @@
+"""Chasing as data: whom to tell when of a clock. From the rules and an incident's clocks its plan is made. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from dispatch.categories import rows_of
+from dispatch.clocks import ClockKind, due_at
+from dispatch.progress import Clocks
+from dispatch.worktime import Limit, WorkCalendar, add
+
+TELLS = (
+    *("assignee", "unit_head", "leader", "leader_above"),
+    *("operator", "watch_chief", "dispatcher"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChaseRule:
+    """One row: when `share` of a clock's limit is used up, or `after` later, `tell` is told.
+
+    `urgency` None holds for all that have no rule of the same code of their own. In force from `valid_from`
+    (included) to `valid_to` (not included).
+    """
+
+    id: int
+    code: str
+    clock: ClockKind
+    share: float
+    after: Limit | None
+    tell: str
+    urgency: str | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+    def holds(self, at: datetime, urgency: str | None) -> bool:
+        """True when the rule is in force at a moment and fits the urgency."""
+        return (
+            (self.valid_from is None or self.valid_from <= at)
+            and (self.valid_to is None or at < self.valid_to)
+            and self.urgency in (None, urgency)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Somebody is to be told by a rule at a moment."""
+
+    rule_id: int
+    at: datetime
+
+
+@lru_cache(maxsize=1)
+def seed_chase_rules() -> tuple[dict[str, str], ...]:
+    """The rules that come with the program, from data/chase_rules.csv."""
+    return tuple(rows_of("chase_rules.csv"))
+
+
+def rules_for(
+    rules: Sequence[ChaseRule], urgency: str | None, at: datetime
+) -> tuple[ChaseRule, ...]:
+    """The rules in force for an urgency: of one code, that for the urgency itself goes before that for all."""
+    found: dict[str, ChaseRule] = {}
+    for rule in rules:
+        if rule.holds(at, urgency) and (rule.code not in found or rule.urgency is not None):
+            found[rule.code] = rule
+    return tuple(found.values())
+
+
+def plan(
+    clocks: Clocks,
+    rules: Sequence[ChaseRule],
+    urgency: str | None,
+    calendar: WorkCalendar,
+    now: datetime,
+) -> tuple[Occasion, ...]:
+    """Every occasion of the clocks that still run, the earliest first; a paused clock has none to come."""
+    found: set[tuple[datetime, int]] = set()
+    known: dict[tuple[ClockKind, float], datetime | None] = {}
+    for rule in rules_for(rules, urgency, now):
+        clock = clocks.get(rule.clock)
+        if clock is None or clock.stopped_at is not None:
+            continue
+        key = (rule.clock, rule.share)
+        if key not in known:
+            known[key] = due_at(clock, calendar, rule.share)
+        due = known[key]
+        if due is not None and not (rule.after is not None and clock.paused):
+            found.add((add(due, rule.after, calendar) if rule.after else due, rule.id))
+    return tuple(Occasion(rule_id, at) for at, rule_id in sorted(found))

@@ -80,6 +80,8 @@ class Town(Base):
     boundary: Mapped[WKBElement | None] = mapped_column(geometry_column_type("MULTIPOLYGON"))
     # Raised by every change of streets, grids, people or places: caches compare it, so none goes stale.
     ground_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    # Raised by every place learned or forgotten: the gazetteer takes them over without being built anew.
+    learned_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
 class Street(Base):
@@ -218,6 +220,66 @@ class StreetMark(Base):
     street_name: Mapped[str] = mapped_column(Text)
     code: Mapped[str] = mapped_column(Text)
     point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+
+
+class LearnedPlace(Base):
+    """Words that a person once tied to a point; a door plate when a street and a number are given."""
+
+    __tablename__ = "learned_place"
+    __table_args__ = (Index("ix_learned_place_words_key", "words_key"),)
+
+    id: Mapped[int] = identity_column()
+    words: Mapped[str] = mapped_column(Text)
+    # The words as the gazetteer looks them up: folded, without blanks.
+    words_key: Mapped[str] = mapped_column(Text)
+    street_name: Mapped[str | None] = mapped_column(Text)
+    house_number: Mapped[str | None] = mapped_column(Text)
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+    incident_number: Mapped[str | None] = mapped_column(Text, index=True)
+    learned_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    learned_by: Mapped[str] = mapped_column(Text)
+    undone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    undone_by: Mapped[str | None] = mapped_column(Text)
+
+
+class Alias(Base):
+    """Another name of a street or place: former, short or popular. By name, so that it outlives an import."""
+
+    __tablename__ = "alias"
+    __table_args__ = (
+        UniqueConstraint("kind", "name", "alias"),
+        CheckConstraint("kind in ('street', 'place')", name="kind"),
+    )
+
+    id: Mapped[int] = identity_column()
+    kind: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    alias: Mapped[str] = mapped_column(Text)
+
+
+class KnownDefaultPoint(Base):
+    """A point that stands for "unknown" wherever it comes from, in WGS 84; found in archives or told by a person."""
+
+    __tablename__ = "default_point"
+
+    id: Mapped[int] = identity_column()
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
+    source: Mapped[str] = mapped_column(Text)
+    found_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    undone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class OutsideAnswer(Base):
+    """What a geocoder outside said to a text, kept for a while so that it is asked once."""
+
+    __tablename__ = "outside_answer"
+    __table_args__ = (UniqueConstraint("source", "words"),)
+
+    id: Mapped[int] = identity_column()
+    source: Mapped[str] = mapped_column(Text)
+    words: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    found: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
 
 
 class Unit(Base):

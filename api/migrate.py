@@ -6,7 +6,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from maps.views import make_views, views_current
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number does, as long as every Gridward process uses the same one.
@@ -22,10 +26,20 @@ def configuration() -> Config:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Upgrades to `revision` in one transaction under an advisory lock."""
+    """Upgrades to `revision` in one transaction under an advisory lock; the layers' views are made anew when needed."""
     config = configuration()
     with engine.begin() as connection:
         connection.execute(text("set local statement_timeout = 0"))
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         config.attributes["connection"] = connection
+        if revision == "head" and _newest(connection, config) and views_current(connection):
+            # Views in use are left in peace: dropping one waits for everybody who reads it.
+            return
         command.upgrade(config, revision)
+        if _newest(connection, config):
+            make_views(connection)
+
+
+def _newest(connection: Connection, config: Config) -> bool:
+    present = MigrationContext.configure(connection).get_current_revision()
+    return present == ScriptDirectory.from_config(config).get_current_head()

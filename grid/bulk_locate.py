@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.locate import CANDIDATES
-from grid.nearest import EQUAL_M, SegmentIndex, locate_on
+from grid.nearest import SegmentIndex, choose, measure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -46,16 +46,14 @@ class GroundIndex:
         for position, ((x, y), street) in enumerate(zip(place, street_ids, strict=True)):
             own = np.flatnonzero(self.street_ids == street)
             near = self._nearest_rows(float(x), float(y))
-            measured = [
-                (*locate_on(shapely.get_coordinates(self.lines[r]), float(x), float(y)), int(r))
-                for r in np.intersect1d(own, near)
-            ]
-            if not measured:
+            ours = np.intersect1d(own, near)
+            if not len(ours):
                 continue
-            least = min(m[0] for m in measured)
-            equal = [m for m in measured if m[0] <= least + EQUAL_M]
-            best = min(equal, key=lambda m: (self.index.rank[m[3]], self.segment_ids[m[3]]))
-            rows[position], sides[position] = best[3], best[2]
+            found = [
+                measure(shapely.get_coordinates(self.lines[r]), float(x), float(y)) for r in ours
+            ]
+            best = choose(found, self.index.rank[ours], self.segment_ids[ours]).winner
+            rows[position], sides[position] = ours[best], found[best].side
         return rows, sides
 
     def _nearest_rows(self, x: float, y: float) -> Ints:

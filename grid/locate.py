@@ -1,27 +1,34 @@
-"""One point → segment, side and grid, in one SQL query.
+"""One point → segment, side and grid at a moment, by the stated rule of the nearest segment.
 
-THE RULE, the same in `grid/nearest` for many points at once: the least plane distance wins; segments
-within 0.001 m of the least are equal, and among equals the more important class wins, then the lower
-segment id. The side is left or right of the line as drawn. The database only names the candidates;
-distance and side are worked out by the one kernel that the bulk path uses too, so both give the same
-answer to the last bit. Where a grid's area was drawn, the area goes before: a point in it is that grid's,
-whatever segment is nearest; a point on the border of two areas belongs to the lower code.
+THE RULE (DECISIONS.md and grid/nearest/rule.py). In the plane, the segment at the least distance wins; among
+segments equally near the one that the point lies least beyond, then the more important class, then the lower
+segment id. The side is left or right of the line as drawn. Candidates come from the database, or from memory
+where the process keeps the ground (grid/kept_ground.py); distance, side and choice are made by the one kernel
+that the bulk path uses too, so all give the same answer to the last bit. Where a grid's area was drawn, the
+area goes before: a point in it is that grid's, whatever segment is nearest; a point on the border of two
+areas belongs to the lower code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Any
 
-import numpy as np
 import shapely
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from grid.nearest import EQUAL_M, locate_on
+from grid.change_counts import Marks, read_marks
+from grid.kept_ground import KeptGround, kept_ground
+from grid.nearest import Measured, choose, measure
 
-# More segments than this never meet in one crossing within a millimetre.
+# More segments than this never meet in one crossing.
 CANDIDATES = 16
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,11 @@ class GridRef:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """The segment that owns a point, the side, the grid, and the nearest other grid if one is near."""
+    """The segment that owns a point, the side, the grid, and the nearest other grid if one is near.
+
+    decided_by: "distance", or what decided between segments equally near: "way_on", "rank" or "id"
+    (grid.nearest.Choice); equal_ids, equal_streets: all of these, the owner first, and their streets' names.
+    """
 
     segment_id: int
     street_id: int | None
@@ -47,6 +58,24 @@ class Located:
     neighbour: GridRef | None
     neighbour_distance_m: float | None
     held_then: bool
+    decided_by: str = "distance"
+    equal_ids: tuple[int, ...] = ()
+    equal_streets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A candidate: a segment, its street, its rank and the point against its line."""
+
+    segment_id: int
+    street_id: int | None
+    street: str | None
+    rank: int
+    measured: Measured
+
+
+# Who holds a candidate's side, and whether they held it then; or None.
+Holder = tuple[GridRef, bool] | None
 
 
 # The grid that held a side at the moment; for a moment before the first division the one that holds it now.
@@ -62,7 +91,8 @@ with near as materialized (
     order by a.valid @> cast(:at as timestamptz) desc, g.code limit 1
 )
 select near.id, near.street_id, street.name as street, drawn.id as drawn_id,
-    drawn.code as drawn_code, drawn.name as drawn_name, drawn.held as drawn_held, near.rank, st_asbinary(near.line_plane) as line,
+    drawn.code as drawn_code, drawn.name as drawn_name, drawn.held as drawn_held, near.rank,
+    st_asbinary(near.line_plane) as line,
     left_grid.id as left_id, left_grid.code as left_code, left_grid.name as left_name,
     left_grid.held as left_held,
     right_grid.id as right_id, right_grid.code as right_code, right_grid.name as right_name,
@@ -104,48 +134,121 @@ def locate(
     named the street) the nearest segment of that street among the candidates goes before nearer ones
     of other streets.
     """
+    kept = kept_ground(session)
+    if kept is not None and street_id is None and isfinite(x_m) and isfinite(y_m):
+        marks = read_marks(session)
+        found = marks and _from_memory(kept, marks, x_m, y_m, at, neighbour_m)
+        if found is not None:
+            return found
+    return _from_tables(session, x_m, y_m, at, neighbour_m, street_id)
+
+
+def _from_memory(
+    kept: KeptGround, marks: Marks, x_m: float, y_m: float, at: datetime, neighbour_m: float
+) -> Located | None:
+    """The answer from memory; None when what is kept is not what the session sees."""
+    parts = kept.current(marks)
+    if parts is None:
+        return None
+    streets, holdings = parts
+    at_us = (at - EPOCH) // MICROSECOND
+    near = []
+    for row, measured in streets.near(x_m, y_m, neighbour_m, CANDIDATES):
+        street_id = int(streets.street_ids[row])
+        near.append(
+            Near(
+                int(streets.ids[row]),
+                None if street_id < 0 else street_id,
+                streets.names.get(street_id),
+                int(streets.rank[row]),
+                measured,
+            )
+        )
+
+    def named(held: tuple[int, bool] | None) -> Holder:
+        return None if held is None else (GridRef(held[0], *holdings.grids[held[0]]), held[1])
+
+    def holder(one: Near) -> Holder:
+        side = one.measured.side
+        return named(holdings.of_side(one.segment_id, side, at_us, marks.now_us))
+
+    drawn = named(holdings.of_area(x_m, y_m, at_us, marks.now_us))
+    return _decided(near, near, holder, drawn, neighbour_m) if near else None
+
+
+def _from_tables(
+    session: Session,
+    x_m: float,
+    y_m: float,
+    at: datetime,
+    neighbour_m: float,
+    street_id: int | None,
+) -> Located | None:
+    """The answer from one query."""
     rows = session.execute(QUERY, {"x": x_m, "y": y_m, "at": at, "limit": CANDIDATES}).all()
     if not rows:
         return None
-    measured = []
+    by_id = {row.id: row for row in rows}
+    near = []
     for row in rows:
         line = shapely.get_coordinates(shapely.from_wkb(bytes(row.line)))
-        measured.append((*locate_on(np.ascontiguousarray(line), x_m, y_m), row))
-    named = [m for m in measured if street_id is not None and m[3].street_id == street_id]
-    owners = named or measured
-    least = min(m[0] for m in owners)
-    distance_m, along_m, side_number, row = min(
-        (m for m in owners if m[0] <= least + EQUAL_M), key=lambda m: (m[3].rank, m[3].id)
-    )
-    side = "left" if side_number == 0 else "right"
-    grid, then = _grid_of(row, side)
+        measured = measure(line, x_m, y_m)
+        near.append(Near(row.id, row.street_id, row.street, row.rank, measured))
+
+    def holder(one: Near) -> Holder:
+        return _held(by_id[one.segment_id], "right" if one.measured.side else "left")
+
+    named = [one for one in near if street_id is not None and one.street_id == street_id]
+    return _decided(near, named or near, holder, _held(rows[0], "drawn"), neighbour_m)
+
+
+def _decided(
+    near: Sequence[Near],
+    owners: Sequence[Near],
+    holder: Callable[[Near], Holder],
+    drawn: Holder,
+    neighbour_m: float,
+) -> Located:
+    """The owner among `owners`, its grid (a drawn area goes before) and the neighbour among all that are near."""
+    ids = [one.segment_id for one in owners]
+    choice = choose([one.measured for one in owners], [one.rank for one in owners], ids)
+    owner = owners[choice.winner]
+    equals = [owner, *(owners[k] for k in choice.equals if k != choice.winner)]
+    distance_m = owner.measured.distance_m
+    grid, then = holder(owner) or (None, True)
     # Today's area stands in for a moment before the first division only, as today's grid does.
-    if row.drawn_id is not None and (row.drawn_held or grid is None or not then):
-        grid, then = _grid_of(row, "drawn")
+    if drawn is not None and (drawn[1] or grid is None or not then):
+        grid, then = drawn
     neighbour, neighbour_distance_m = None, None
-    for other in sorted(measured, key=lambda m: (m[0], m[3].rank, m[3].id)):
-        other_grid, _ = _grid_of(other[3], "left" if other[2] == 0 else "right")
-        if other_grid is not None and grid is not None and other_grid.id != grid.id:
-            if other[0] - distance_m <= neighbour_m:
-                neighbour, neighbour_distance_m = other_grid, float(other[0])
+    for other in sorted(near, key=lambda one: (one.measured.distance_m, one.rank, one.segment_id)):
+        if grid is None or other.measured.distance_m - distance_m > neighbour_m:
             break
+        held = holder(other)
+        if held is not None and held[0].id != grid.id:
+            neighbour, neighbour_distance_m = held[0], other.measured.distance_m
+            break
+    streets = dict.fromkeys(one.street or "" for one in equals)
     return Located(
-        segment_id=row.id,
-        street_id=row.street_id,
-        street=row.street,
-        side=side,
-        distance_m=float(distance_m),
-        along_m=float(along_m),
+        segment_id=owner.segment_id,
+        street_id=owner.street_id,
+        street=owner.street,
+        side="right" if owner.measured.side else "left",
+        distance_m=distance_m,
+        along_m=owner.measured.along_m,
         grid=grid,
         neighbour=neighbour,
         neighbour_distance_m=neighbour_distance_m,
         held_then=then,
+        decided_by=choice.decided_by,
+        equal_ids=tuple(one.segment_id for one in equals) if len(equals) > 1 else (),
+        equal_streets=tuple(streets) if len(equals) > 1 else (),
     )
 
 
-def _grid_of(row: object, side: str) -> tuple[GridRef | None, bool]:
+def _held(row: Any, side: str) -> Holder:
+    """Who holds a side (or the area drawn) of a row of the query."""
     grid_id = getattr(row, f"{side}_id")
     if grid_id is None:
-        return None, True
+        return None
     ref = GridRef(grid_id, getattr(row, f"{side}_code"), getattr(row, f"{side}_name"))
     return ref, bool(getattr(row, f"{side}_held"))

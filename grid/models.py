@@ -84,6 +84,15 @@ class Town(Base):
     learned_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
+class ChangeCount(Base):
+    """How often streets, grids or people changed; raised by triggers only (grid/change_counts.py)."""
+
+    __tablename__ = "change_count"
+
+    part: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, server_default="1")
+
+
 class Street(Base):
     """A named street; its segments carry the geometry."""
 

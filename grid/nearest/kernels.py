@@ -18,9 +18,12 @@ from typing import Any
 import numba
 import numpy as np
 
-EQUAL_M = 0.001
+EQUAL_M = (
+    1e-6  # above the rounding of plane coordinates (1e-9 m), below anything a tape can measure
+)
+ON_LINE_M = 0.001  # so near to a line a point counts as right of it
 SAME_M = 1e-6  # of a line that runs over itself the first part counts, whatever the rounding
-SLACK_M = 1e-6  # so that rounding at a leaf's border never hides an edge
+SLACK_M = 4e-6  # so that rounding at a leaf's border never hides an edge
 LEAF_NEAREST = 8
 LEAF_LISTED = 28
 LEAF_MIN_M = 2.0
@@ -86,7 +89,7 @@ def edge_is_real(coords, v):  # type: ignore[no-untyped-def]
 @compiled
 def side_at(coords, lo, hi, v, t, distance, px, py):  # type: ignore[no-untyped-def]
     """0 left or 1 right of the line lo..hi (last vertex) at edge v, share t: the stated rule."""
-    if distance <= EQUAL_M:
+    if distance <= ON_LINE_M:
         return 1
     closed = coords[lo, 0] == coords[hi, 0] and coords[lo, 1] == coords[hi, 1]
     before = v
@@ -155,8 +158,22 @@ def nearest_edge(coords, lo, hi, px, py):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def beyond_edge(coords, v, px, py):  # type: ignore[no-untyped-def]
+    """Metres by which a point lies beyond the nearer end of an edge, in the edge's direction; 0 beside it."""
+    wx = px - coords[v, 0]
+    wy = py - coords[v, 1]
+    dx = coords[v + 1, 0] - coords[v, 0]
+    dy = coords[v + 1, 1] - coords[v, 1]
+    length = np.sqrt(dx * dx + dy * dy)
+    if length == 0.0:  # no direction: as if it pointed straight away
+        return np.sqrt(wx * wx + wy * wy)
+    along = (wx * dx + wy * dy) / length
+    return max(0.0, max(-along, along - length))
+
+
+@compiled
 def locate_kernel(coords, px, py):  # type: ignore[no-untyped-def]
-    """(distance, along, side) of a point on one whole line."""
+    """(distance, along, side, beyond) of a point on one whole line; beyond decides among equals."""
     hi = coords.shape[0] - 1
     along = np.empty(hi + 1)
     fill_along(coords, 0, hi, along)
@@ -164,7 +181,72 @@ def locate_kernel(coords, px, py):  # type: ignore[no-untyped-def]
     _, t = edge_distance2(coords, v, px, py)
     distance = np.sqrt(d2)
     side = side_at(coords, 0, hi, v, t, distance, px, py)
-    return distance, along[v] + t * (along[v + 1] - along[v]), side
+    beyond = np.inf
+    for u in range(hi):
+        other2, _ = edge_distance2(coords, u, px, py)
+        if np.sqrt(other2) <= distance + SAME_M:
+            beyond = min(beyond, beyond_edge(coords, u, px, py))
+    return distance, along[v] + t * (along[v + 1] - along[v]), side, beyond
+
+
+@compiled
+def measure_rows(coords, offsets, rows, px, py):  # type: ignore[no-untyped-def]
+    """`locate_kernel` of a point on each of the lines coords[offsets[row] : offsets[row + 1]]."""
+    out = np.empty((rows.shape[0], 4))
+    for k in range(rows.shape[0]):
+        line = coords[offsets[rows[k]] : offsets[rows[k] + 1]]
+        distance, along, side, beyond = locate_kernel(line, px, py)
+        out[k, 0] = distance
+        out[k, 1] = along
+        out[k, 2] = side
+        out[k, 3] = beyond
+    return out
+
+
+@compiled
+def beyond_row(coords, vertex_row, pool, lo, hi, room, wide, row, px, py):  # type: ignore[no-untyped-def]
+    """(least distance, beyond) of a row among the edges pool[lo:hi] whose room is at most `wide`."""
+    least = np.inf
+    for i in range(lo, hi):
+        if room[i - lo] <= wide and vertex_row[pool[i]] == row:
+            least = min(least, room[i - lo])
+    least = np.sqrt(least)
+    beyond = np.inf
+    for i in range(lo, hi):
+        if (
+            room[i - lo] <= wide
+            and vertex_row[pool[i]] == row
+            and np.sqrt(room[i - lo]) <= least + SAME_M
+        ):
+            beyond = min(beyond, beyond_edge(coords, pool[i], px, py))
+    return least, beyond
+
+
+@compiled
+def among_equals(coords, vertex_row, rank, ids, pool, lo, hi, room, wide, limit, px, py):  # type: ignore[no-untyped-def]
+    """The row that wins among those of pool[lo:hi] within `limit` metres: least beyond, rank, id."""
+    least_beyond = np.inf
+    for i in range(lo, hi):
+        if room[i - lo] <= wide:
+            distance, beyond = beyond_row(
+                coords, vertex_row, pool, lo, hi, room, wide, vertex_row[pool[i]], px, py
+            )
+            if distance <= limit:
+                least_beyond = min(least_beyond, beyond)
+    row = np.int64(-1)
+    for i in range(lo, hi):
+        if room[i - lo] <= wide:
+            other = np.int64(vertex_row[pool[i]])
+            if row >= 0 and not (
+                rank[other] < rank[row] or (rank[other] == rank[row] and ids[other] < ids[row])
+            ):
+                continue
+            distance, beyond = beyond_row(
+                coords, vertex_row, pool, lo, hi, room, wide, other, px, py
+            )
+            if distance <= limit and beyond <= least_beyond + SAME_M:
+                row = other
+    return row
 
 
 @compiled
@@ -186,23 +268,18 @@ def pick(coords, vertex_row, rank, ids, pool, lo, hi, room, exclude, px, py):  #
     wide = (limit + 2 * SAME_M) ** 2
     edge = np.int64(-1)
     close = 0
+    rows = 1
     for i in range(lo, hi):
         if room[i - lo] <= wide:
+            if close > 0 and vertex_row[pool[i]] != vertex_row[edge]:
+                rows = 2
             edge = np.int64(pool[i])
             close += 1
     row = np.int64(vertex_row[edge])
     if close == 1:
         return edge, row, best
-    row = np.int64(-1)
-    for i in range(lo, hi):
-        if room[i - lo] <= wide and np.sqrt(room[i - lo]) <= limit:
-            other = np.int64(vertex_row[pool[i]])
-            if (
-                row < 0
-                or rank[other] < rank[row]
-                or (rank[other] == rank[row] and ids[other] < ids[row])
-            ):
-                row = other
+    if rows > 1:
+        row = among_equals(coords, vertex_row, rank, ids, pool, lo, hi, room, wide, limit, px, py)
     best = np.inf
     for i in range(lo, hi):
         if room[i - lo] <= wide and vertex_row[pool[i]] == row:

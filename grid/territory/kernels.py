@@ -33,6 +33,8 @@ UNSEEN = (
 DEVIATION_M = 0.1
 THIN_M = 0.05
 SURE_M = 2e-6  # a lead that no rounding and no rule of equals turns
+FOUND_M = 0.001
+PROBES = 7  # places inside a unit where ground thinner than the unit is looked for
 STEPS = 10  # halvings of a unit: a border point is found to half a millimetre
 
 edge_distance2 = near.edge_distance2
@@ -94,10 +96,10 @@ def straight_race(coords, vertex_row, rank, ids, v, w, x0, y0, x1, y1):  # type:
     b = beside(coords, v, x1, y1)
     c = beside(coords, w, x0, y0)
     d = beside(coords, w, x1, y1)
-    band = near.EQUAL_M * near.EQUAL_M  # so near to a line everything counts as right
-    if not (a * b > band and c * d > band and min(abs(a), abs(b)) > near.EQUAL_M):
+    band = near.ON_LINE_M  # so near to a line everything counts as right
+    if not (a * b > 0.0 and c * d > 0.0 and min(abs(a), abs(b)) > band):
         return np.nan, np.nan
-    if min(abs(c), abs(d)) <= near.EQUAL_M:
+    if min(abs(c), abs(d)) <= band:
         return np.nan, np.nan
     bonus = lead(rank, ids, vertex_row[v], vertex_row[w])
     return abs(a) - abs(c) + bonus, abs(b) - abs(d) + bonus
@@ -167,7 +169,7 @@ def labels_possible(coords, vertex_row, left, right, work, lo, hi, x0, y0, x1, y
             q = dx * (y0 - ay) - dy * (x1 - ax)
             r = dx * (y1 - ay) - dy * (x0 - ax)
             s = dx * (y1 - ay) - dy * (x1 - ax)
-            slack = near.EQUAL_M * (abs(dx) + abs(dy))
+            slack = near.ON_LINE_M * (abs(dx) + abs(dy))
             if min(min(p, q), min(r, s)) > slack:
                 b = a
             elif max(max(p, q), max(r, s)) < -slack:
@@ -213,7 +215,9 @@ def unit_point(  # type: ignore[no-untyped-def]
     )
     if before == after:
         return False, before, after
-    if row != other:
+    if row != other and not (
+        joined_feet(coords, v, w, x0, y0) or joined_feet(coords, v, w, x1, y1)
+    ):
         bonus = lead(rank, ids, row, other)
         a = 0.0
         b = 1.0
@@ -231,9 +235,10 @@ def unit_point(  # type: ignore[no-untyped-def]
                     fb = f
                 if abs(f) < 1e-4:
                     break
-            out[0] = x0 + t * (x1 - x0)
-            out[1] = y0 + t * (y1 - y0)
-            return True, before, after
+            if abs(f) < FOUND_M:
+                out[0] = x0 + t * (x1 - x0)
+                out[1] = y0 + t * (y1 - y0)
+                return True, before, after
     for _ in range(STEPS):
         mx = (x0 + x1) / 2
         my = (y0 + y1) / 2
@@ -252,10 +257,51 @@ def unit_point(  # type: ignore[no-untyped-def]
 
 
 @part
+def joined_feet(coords, v, w, x, y):  # type: ignore[no-untyped-def]
+    """Whether a point's nearest points on two edges are one: then not the distances decide but the joint."""
+    _, s = edge_distance2(coords, v, x, y)
+    _, t = edge_distance2(coords, w, x, y)
+    ex = coords[v, 0] - coords[w, 0] + s * (coords[v + 1, 0] - coords[v, 0])
+    ey = coords[v, 1] - coords[w, 1] + s * (coords[v + 1, 1] - coords[v, 1])
+    ex -= t * (coords[w + 1, 0] - coords[w, 0])
+    ey -= t * (coords[w + 1, 1] - coords[w, 1])
+    return ex * ex + ey * ey < FOUND_M * FOUND_M
+
+
+@part
 def lead_at(coords, v, w, bonus, x, y):  # type: ignore[no-untyped-def]
     a, _ = edge_distance2(coords, v, x, y)
     b, _ = edge_distance2(coords, w, x, y)
     return np.sqrt(a) - np.sqrt(b) + bonus
+
+
+@part
+def thin_ground(  # type: ignore[no-untyped-def]
+    coords, vertex_row, row_lo, row_hi, rank, ids, left, right,
+    work, lo, hi, room, x, y, ex, ey, outer, found, changes, n,
+):  # fmt: skip
+    """The two border points of ground that crosses a unit between ends of one label; the new n."""
+    for k in range(1, PROBES + 1):
+        px = x + ex * k / (PROBES + 1)
+        py = y + ey * k / (PROBES + 1)
+        label, _, _ = label_at(
+            coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, px, py
+        )
+        if label == outer:
+            continue
+        for half in range(2):
+            a = 0 if half == 0 else k
+            b = k if half == 0 else PROBES + 1
+            _, before, after = unit_point(
+                coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room,
+                x + ex * a / (PROBES + 1), y + ey * a / (PROBES + 1),
+                x + ex * b / (PROBES + 1), y + ey * b / (PROBES + 1), found[n],
+            )  # fmt: skip
+            changes[n, 0] = before
+            changes[n, 1] = after
+            n += 1
+        break
+    return n
 
 
 @part
@@ -325,8 +371,8 @@ def side_points(  # type: ignore[no-untyped-def]
         if at >= 0:
             px = x0 + at * ex
             py = y0 + at * ey
-            if n == found.shape[0]:
-                return n + 1
+            if n + 2 > found.shape[0]:
+                return found.shape[0] + 1
             some, before, after = unit_point(
                 coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, room,
                 px, py, px + ex, py + ey, found[n],
@@ -335,6 +381,11 @@ def side_points(  # type: ignore[no-untyped-def]
                 changes[n, 0] = before
                 changes[n, 1] = after
                 n += 1
+            elif length == 1:
+                n = thin_ground(
+                    coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, b, end, room,
+                    px, py, ex, ey, before, found, changes, n,
+                )  # fmt: skip
             if some or length == 1:
                 continue
         half = length // 2
@@ -389,9 +440,8 @@ def chord_holds(  # type: ignore[no-untyped-def]
             coords, vertex_row, rank, ids, work[lo], work[lo + 1],
             found[0, 0], found[0, 1], found[1, 0], found[1, 1],
         )  # fmt: skip
-        if (
-            max(abs(fa), abs(fb)) < near.EQUAL_M
-        ):  # even distances, equal at both ends: equal between
+        # even distances, equal at both ends as far as these were found: equal between
+        if max(abs(fa), abs(fb)) < FOUND_M:
             return True
     nx = -dy / length * DEVIATION_M
     ny = dx / length * DEVIATION_M

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -17,7 +18,17 @@ from hypothesis import strategies as st
 
 from grid.core.crs import geometries_to_plane
 from grid.core.errors import BadInput
-from grid.nearest import LEFT, RIGHT, SegmentIndex, locate_on, nearest_of, side_of
+from grid.nearest import (
+    LEFT,
+    RIGHT,
+    Choice,
+    SegmentIndex,
+    choose,
+    locate_on,
+    measure,
+    nearest_of,
+    side_of,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -39,12 +50,31 @@ def build(lines, ids=None, rank=None):
     )
 
 
+def beyond(line, x, y):
+    """How far a point lies past the nearest end or corner of a line, in the line's direction there."""
+    shape = shapely.LineString(line)
+    point = np.array([x, y])
+    foot = shapely.get_coordinates(shape.interpolate(shape.project(shapely.Point(x, y))))[0]
+    away = []
+    for a, b in itertools.pairwise(np.asarray(line, float)):
+        edge = shapely.LineString([a, b])
+        if edge.distance(shapely.Point(x, y)) > shape.distance(shapely.Point(x, y)) + 1e-6:
+            continue
+        length = np.hypot(*(b - a))
+        if length == 0:
+            away.append(np.hypot(*(point - foot)))
+            continue
+        share = (point - a) @ (b - a) / length
+        away.append(max(0.0, -share, share - length))
+    return min(away)
+
+
 def expected(lines, ids, rank, x, y):
-    """By brute force: (winner, its distance, second, its distance, no doubt about the rule's limit)."""
+    """By brute force: (winner, its distance, second, its distance, no doubt about the rule's limits)."""
     shapes = [shapely.LineString(line) for line in lines]
     away = shapely.distance(np.array(shapes)[None, :], shapely.points(x, y)[:, None])
     answers = []
-    for distances in away:
+    for k, distances in enumerate(away):
         left = np.arange(len(lines))
         row = []
         sure = True
@@ -53,9 +83,13 @@ def expected(lines, ids, rank, x, y):
                 row += [-1, np.inf]
                 continue
             least = distances[left].min()
-            sure &= not (np.abs(distances[left] - least - 0.001) < 1e-8).any()
-            equals = [k for k in left if distances[k] <= least + 0.001]
-            winner = min(equals, key=lambda k: (rank[k], ids[k]))
+            sure &= not (np.abs(distances[left] - least - 1e-6) < 2e-8).any()
+            equals = [i for i in left if distances[i] <= least + 1e-6]
+            if len(equals) > 1:
+                past = np.array([beyond(lines[i], x[k], y[k]) for i in equals])
+                sure &= not (np.abs(past - past.min() - 1e-6) < 2e-8).any()
+                equals = [i for i, p in zip(equals, past, strict=True) if p <= past.min() + 1e-6]
+            winner = min(equals, key=lambda i: (rank[i], ids[i]))
             row += [winner, distances[winner]]
             left = left[left != winner]
         answers.append((*row, sure))
@@ -146,7 +180,7 @@ def test_many_segments_with_far_points_and_changes_in_two_branches():
             shapely.points(x, y), return_distance=True, all_matches=False
         )
         assert (index.segment_ids[got.row] == keys[rows]).mean() > 0.9999
-        np.testing.assert_allclose(got.distance_m, least, atol=0.001)
+        np.testing.assert_allclose(got.distance_m, least, atol=2e-6)
 
     check(index, tree, np.arange(1500))
     moved = np.asarray(lines[7]) + 100
@@ -159,17 +193,37 @@ def test_many_segments_with_far_points_and_changes_in_two_branches():
     check(index, tree, np.arange(1500))
 
 
-def test_equal_distances_go_to_the_lower_rank_then_the_lower_id():
+def test_equal_distances_at_a_crossing_go_to_the_lower_rank_then_the_lower_id():
     cross = [[(0, 0), (10, 0)], [(0, 0), (0, 10)], [(0, 0), (-10, 0)]]
     index = build(cross, ids=[30, 20, 10], rank=[2, 1, 1])
     assert index.segment_ids[index.nearest(0.0, 0.0).row[0]] == 10
-    # 0.0009 m nearer to the path (rank 2) is still equal; 0.0011 m is not
+    # 0.9 µm nearer to the path (rank 2) is still equal; 1.1 µm is not
     parallel = [[(0, 0), (10, 0)], [(0, 2), (10, 2)]]
     index = build(parallel, ids=[1, 2], rank=[2, 0])
-    got = index.nearest([5.0, 5.0], [1 - 0.00045, 1 - 0.00055])
+    got = index.nearest([5.0, 5.0], [1 - 0.45e-6, 1 - 0.55e-6])
     assert index.segment_ids[got.row].tolist() == [2, 1]
-    assert got.distance_m == pytest.approx([1.00045, 0.99945])
+    assert got.distance_m == pytest.approx([1 + 0.45e-6, 1 - 0.55e-6], abs=1e-9)
     assert index.segment_ids[got.second_row].tolist() == [1, 2]
+
+
+def test_outside_a_joint_each_segment_keeps_its_half():
+    # a street that bends to the left at (0, 0) is cut there; a third of higher class comes in from the left
+    bent = [[(-10, 0), (0, 0)], [(0, 0), (10, 10)], [(-7, 7), (0, 0)]]
+    ids, rank = [3, 2, 1], [4, 4, 0]
+    index = build(bent, ids, rank)
+    toward = np.deg2rad([-89, -68, -67, -46, 0])  # the wedge opens from -90 to -45 degrees
+    x, y = 7 * np.cos(toward), 7 * np.sin(toward)
+    got = index.nearest(x, y)
+    assert index.segment_ids[got.row].tolist() == [3, 3, 2, 2, 2]
+    assert got.side.tolist() == [RIGHT] * 5
+    assert index.segment_ids[index.nearest(0.0, 0.0).row[0]] == 1
+    found = [measure(line, x[1], y[1]) for line in bent]
+    assert found[0].beyond_m == pytest.approx(x[1])
+    assert choose(found, rank, ids) == Choice(0, (0, 1, 2), "way_on")
+    found = [measure(line, 0, 0) for line in bent]
+    assert choose(found, rank, ids) == Choice(2, (0, 1, 2), "rank")
+    assert choose(found, [4, 4, 4], ids) == Choice(2, (0, 1, 2), "id")
+    assert choose(found[:1], [4], [3]) == Choice(0, (0,), "distance")
 
 
 LINE = [(0, 0), (10, 0), (10, 10)]  # east, then a turn to the left

@@ -35,7 +35,7 @@ def assert_whole(whole, boundary):
 
 
 def assert_agrees(whole, index, left, right, boundary, reserved=(), count=4000, seed=0):
-    """Random points farther than 0.5 m from a border, the rule's or the drawn, have the index's label."""
+    """Every random point farther than 0.5 m from a border has the label that the index gives it."""
     rng = np.random.default_rng(seed)
     west, south, east, north = boundary.bounds
     x, y = rng.uniform([[west], [south]], [[east], [north]], (2, count))
@@ -46,21 +46,10 @@ def assert_agrees(whole, index, left, right, boundary, reserved=(), count=4000, 
         expected[shapely.contains(one.area, points)] = one.label
     at, which = shapely.STRtree(whole.polygons).query(points, "intersects")
     assert set(at) == set(np.flatnonzero(shapely.intersects(boundary, points)))
-    wrong = np.flatnonzero(whole.labels[which] != expected[at])
-    if len(wrong):
+    wrong = whole.labels[which] != expected[at]
+    if wrong.any():
         off = shapely.distance(shapely.boundary(whole.polygons[which[wrong]]), points[at[wrong]])
-        for k in wrong[off >= 0.5]:  # then the rule itself changes its mind within half a metre
-            angle, radius = np.meshgrid(
-                np.linspace(0, 2 * np.pi, 48), [0.06, 0.15, 0.25, 0.35, 0.45]
-            )
-            near = index.nearest(
-                x[at[k]] + (np.cos(angle) * radius).ravel(),
-                y[at[k]] + (np.sin(angle) * radius).ravel(),
-            )
-            labels = np.where(
-                near.side == 0, np.asarray(left)[near.row], np.asarray(right)[near.row]
-            )
-            assert whole.labels[which[k]] in labels
+        assert off.max() < 0.5
 
 
 def street(rng, size):
@@ -86,7 +75,7 @@ def test_random_towns_are_covered_whole_and_by_the_rule(seed, count, two_sided, 
     left = rng.integers(0, labels, count)
     right = rng.integers(0, labels, count) if two_sided else left
     index = build(lines, rng.permutation(count), rng.integers(0, 3, count))
-    angle = np.sort(rng.uniform(0, 2 * np.pi, 9))
+    angle = np.linspace(0, 2 * np.pi, 9, endpoint=False) + rng.uniform(0, 0.6, 9)
     round_ = np.column_stack([np.cos(angle), np.sin(angle)]) * rng.uniform(120, 300, (9, 1)) + 200
     boundary = shapely.Polygon(round_).union(shapely.box(150, 150, 250, 250))
     boundary = boundary.difference(shapely.Point(210, 190).buffer(20))

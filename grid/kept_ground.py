@@ -1,0 +1,241 @@
+"""The ground in the memory of a server, for one point after another: nearest lines and who holds them.
+
+Never stale: every use hands in the counters of `grid.change_counts`, read by its own session a moment before. When
+they moved on, nothing is answered from memory (the tables are asked instead) and the parts that changed are
+read again in the background.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from grid.change_counts import Mark, Marks, read_marks_on
+from grid.nearest import Measured, kernels
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+LOG = logging.getLogger(__name__)
+OPEN_FROM_US, OPEN_TO_US = -9_000_000_000_000_000, 9_000_000_000_000_000
+ROUNDING_M = 0.001  # the tree measures on its own; the rule decides with ours
+
+
+@dataclass(frozen=True, slots=True)
+class Streets:
+    """Segments in force by row (ascending ids): rank, street (-1 none), its name, vertices, a tree of lines."""
+
+    mark: Mark
+    ids: Ints
+    rank: Ints
+    street_ids: Ints
+    names: dict[int, str]
+    coords: Floats
+    offsets: Ints
+    tree: shapely.STRtree
+
+    def near(self, x_m: float, y_m: float, reach_m: float, most: int) -> list[tuple[int, Measured]]:
+        """Rows at most `reach_m` farther from a point than the nearest, `most` of them, measured."""
+        point = shapely.Point(x_m, y_m)
+        _, least_m = self.tree.query_nearest(point, return_distance=True, all_matches=False)
+        if not len(least_m):
+            return []
+        rows = self.tree.query(
+            point, predicate="dwithin", distance=float(least_m[0]) + reach_m + ROUNDING_M
+        )
+        found = kernels.measure_rows(self.coords, self.offsets, rows, x_m, y_m)
+        if len(rows) > most:
+            kept = np.argsort(found[:, 0], kind="stable")[:most]
+            rows, found = rows[kept], found[kept]
+        return [
+            (row, Measured(one[0], one[1], int(one[2]), one[3]))
+            for row, one in zip(rows.tolist(), found.tolist(), strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Who held what and when: periods of each segment's side, areas drawn (lower codes first), grids by id.
+
+    starts[2 * place + side] .. : the periods of a side of `ids[place]`, in grid_id, from_us, to_us.
+    """
+
+    mark: Mark
+    ids: Ints
+    starts: Ints
+    grid_id: Ints
+    from_us: Ints
+    to_us: Ints
+    area_tree: shapely.STRtree | None
+    area_held: list[tuple[int, int, int]]
+    grids: dict[int, tuple[str, str]]
+
+    def of_side(
+        self, segment_id: int, side: int, at_us: int, now_us: int
+    ) -> tuple[int, bool] | None:
+        """(grid_id, whether it held then) of a side at a moment: then, else now, else None."""
+        place = int(np.searchsorted(self.ids, segment_id))
+        if place == len(self.ids) or self.ids[place] != segment_id:
+            return None
+        present = None
+        for k in range(self.starts[2 * place + side], self.starts[2 * place + side + 1]):
+            since, until = self.from_us[k], self.to_us[k]
+            if since <= at_us < until:
+                return int(self.grid_id[k]), True
+            if since <= now_us < until:
+                present = int(self.grid_id[k]), False
+        return present
+
+    def of_area(self, x_m: float, y_m: float, at_us: int, now_us: int) -> tuple[int, bool] | None:
+        """(grid_id, whether it held then) of the drawn area a point lies in, or None."""
+        if self.area_tree is None:
+            return None
+        present = None
+        for k in sorted(self.area_tree.query(shapely.Point(x_m, y_m), "intersects").tolist()):
+            grid_id, since, until = self.area_held[k]
+            if since <= at_us < until:
+                return grid_id, True
+            if present is None and since <= now_us < until:
+                present = grid_id, False
+        return present
+
+
+class KeptGround:
+    """The newest streets and holdings read of one database; `refresh` and `current` are safe from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = weakref.ref(engine)
+        self._lock = threading.Lock()
+        self._parts: tuple[Streets, Holdings] | None = None
+
+    def current(self, marks: Marks) -> tuple[Streets, Holdings] | None:
+        """The ground of exactly these marks; else None, and it is read again in the background."""
+        parts = self._parts
+        if parts is not None and parts[0].mark == marks.streets and parts[1].mark == marks.grids:
+            return parts
+        if not self._lock.locked():
+            threading.Thread(target=self.refresh, name="kept-ground", daemon=True).start()
+        return None
+
+    def refresh(self) -> None:
+        """Reads what changed, in one snapshot; one thread at a time, the others leave at once."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            engine = self._engine()
+            if engine is not None:
+                self._parts = self._read(engine)
+        except (psycopg.Error, SQLAlchemyError) as error:
+            # The tables answer meanwhile; the next point tries again.
+            LOG.warning("the ground could not be kept in memory: %s", error)
+        finally:
+            self._lock.release()
+
+    def _read(self, engine: Engine) -> tuple[Streets, Holdings] | None:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as opened:
+            connection: Any = opened.connection.driver_connection
+            marks = read_marks_on(connection)
+            if marks is None:
+                return None
+            before = self._parts
+            streets = before[0] if before else None
+            holdings = before[1] if before else None
+            if streets is None or streets.mark != marks.streets:
+                streets = read_streets(connection, marks.streets)
+            if holdings is None or holdings.mark != marks.grids:
+                holdings = read_holdings(connection, marks.grids)
+            opened.rollback()
+            return streets, holdings
+
+
+_KEPT: weakref.WeakKeyDictionary[Engine, KeptGround] = weakref.WeakKeyDictionary()
+
+
+def keep_ground(engine: Engine) -> None:
+    """From now on this process answers single points of a database from memory; reads it first."""
+    kept = _KEPT.setdefault(engine, KeptGround(engine))
+    kept.refresh()
+
+
+def kept_ground(session: Session) -> KeptGround | None:
+    """What is kept of the session's database; None where nobody asked for it."""
+    bind = session.get_bind()
+    return _KEPT.get(bind) if isinstance(bind, Engine) else None
+
+
+def read_streets(connection: psycopg.Connection[Any], mark: Mark) -> Streets:
+    """The segments in force."""
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(
+            "select id, rank::bigint, coalesce(street_id, -1), st_asbinary(line_plane)"
+            " from segment where gone_at is null order by id"
+        ).fetchall()
+        names = dict(cursor.execute("select id, name from street").fetchall())
+    lines = np.asarray(shapely.from_wkb([row[3] for row in rows]), dtype=object)
+    coords, owners = shapely.get_coordinates(lines, return_index=True)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))])
+    numbers = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
+    ids, rank, street_ids = (np.ascontiguousarray(column) for column in numbers.T)
+    return Streets(
+        mark, ids, rank, street_ids, names, np.ascontiguousarray(coords),
+        offsets.astype(np.int64), shapely.STRtree(lines),
+    )  # fmt: skip
+
+
+_PERIOD = (
+    f"coalesce((extract(epoch from lower(valid)) * 1000000)::bigint, {OPEN_FROM_US}),"
+    f" coalesce((extract(epoch from upper(valid)) * 1000000)::bigint, {OPEN_TO_US})"
+)
+
+
+def read_holdings(connection: psycopg.Connection[Any], mark: Mark) -> Holdings:
+    """Every holding of ground, past and planned ones too."""
+    table = copied_numbers(
+        connection,
+        f"select segment_id, case side when 'left' then 0::bigint else 1::bigint end, grid_id, {_PERIOD}"  # noqa: S608 (fixed words)
+        " from grid_segment",
+        5,
+    )
+    table = table[np.lexsort((table[:, 3], table[:, 1], table[:, 0]))]
+    ids, place = np.unique(table[:, 0], return_inverse=True)
+    counts = np.bincount(2 * place.reshape(-1) + table[:, 1], minlength=2 * len(ids))
+    grids = connection.execute("select id, code, name from grid").fetchall()
+    areas = connection.execute(
+        f"select st_asbinary(a.area_plane), a.grid_id, {_PERIOD.replace('valid', 'a.valid')}"  # noqa: S608 (fixed words)
+        " from grid_area a join grid g on g.id = a.grid_id order by g.code, a.id"
+    ).fetchall()
+    shapes = [shapely.from_wkb(bytes(row[0])) for row in areas]
+    return Holdings(
+        mark,
+        ids,
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        *(np.ascontiguousarray(table[:, k]) for k in (2, 3, 4)),
+        shapely.STRtree(shapes) if shapes else None,
+        [(row[1], row[2], row[3]) for row in areas],
+        {row[0]: (row[1], row[2]) for row in grids},
+    )
+
+
+def copied_numbers(connection: psycopg.Connection[Any], query: str, columns: int) -> Ints:
+    """The rows (n, columns) of a query whose columns are all bigint and never null."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"copy ({query}) to stdout (format binary)") as copy,
+    ):
+        data = b"".join(bytes(part) for part in copy)
+    row = np.dtype(
+        [("n", ">i2"), *((f"c{k}", [("size", ">i4"), ("v", ">i8")]) for k in range(columns))]
+    )
+    # 19 bytes of head, 2 bytes of tail
+    table = np.frombuffer(data, dtype=row, offset=19, count=(len(data) - 21) // row.itemsize)
+    return np.column_stack([table[f"c{k}"]["v"] for k in range(columns)]).astype(np.int64)

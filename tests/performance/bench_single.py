@@ -1,0 +1,156 @@
+"""One point to segment, side, grid and people in the server, against one bare nearest-line query, in one run.
+
+    python -m tests.performance.bench_single [segments ...]
+
+Each town is an irregular street lattice, loaded by COPY into a throw-away database of a private cluster; about
+50 segments a grid, four posts and a leader each. Ours is `locate` and `crew_kept` in an open session, as the
+intake calls them, each reading the database's counters first; the peer is `order by line <-> point limit 1`
+over psycopg, prepared, binary, without anything else. "From the tables" is what the first calls after a
+change of streets or grids take, until these are read again.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import shapely
+
+from api.migrate import migrate
+from api.services import make_services
+from grid.crews import crew_at
+from grid.kept_crews import crew_kept
+from grid.kept_ground import keep_ground
+from grid.locate import locate
+from tests.databases import TestCluster
+from tests.performance.bench_nearest import lattice_town
+
+SEGMENTS = (10_000, 100_000, 1_000_000)
+POINTS = 3000
+A_GRID = 50
+BARE = "select id from segment where gone_at is null order by line_plane <-> st_makepoint(%s, %s) limit 1"
+SPEED = """
+set synchronous_commit = off;
+insert into town (id, name, plane_epsg) values (1, 'Lattice', 32650);
+insert into crossing (id, source_key, point, point_plane) overriding system value
+    values (1, 'x', 'SRID=4326;POINT(117 39)', 'POINT(0 0)');
+insert into street (id, name) overriding system value select k, 'Street ' || k from generate_series(1, 1000) k;
+"""
+GRIDS = """
+insert into grid (code, name, valid) select lpad(k::text, 6, '0'), 'Grid ' || k, tstzrange('2020-01-01', null)
+    from generate_series(1, %(grids)s) k;
+insert into grid_segment (segment_id, side, grid_id, valid)
+    select s.id, side, 1 + (s.street_id * 7919 + (s.id / 50)) %% %(grids)s, tstzrange('2020-01-01', null)
+    from segment s cross join unnest(array['left', 'right']) side;
+insert into unit (name) values ('Roads');
+insert into staff (staff_no, name, post, unit_id, heads_unit)
+    select 's' || k, 'Person ' || k, 'officer', 1, k = 1 from generate_series(1, %(grids)s) k;
+insert into post_holding (grid_id, post, staff_id, valid)
+    select g.id, post, s.id, tstzrange('2020-01-01', null) from grid g join staff s on s.staff_no = 's' || g.id
+    cross join unnest(array['officer', 'cleaner', 'gardener', 'maintainer', 'leader']) post;
+analyze;
+"""
+
+
+def load(url, segments):
+    """Fills a migrated database; returns the box of its streets."""
+    ids, coords, offsets, rank = lattice_town(segments)
+    lines = shapely.linestrings(coords, indices=np.repeat(np.arange(len(ids)), np.diff(offsets)))
+    plane, flat = shapely.to_wkb(lines, hex=True), shapely.to_wkb(
+        shapely.set_srid(shapely.linestrings([[[117, 39], [117.001, 39]]] * len(ids)), 4326), hex=True, include_srid=True
+    )  # fmt: skip
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SPEED)
+        with connection.cursor() as cursor, cursor.copy(
+            "copy segment (id, source_key, street_id, class, rank, from_crossing_id, to_crossing_id, length_m,"
+            " line, line_plane) from stdin"
+        ) as copy:  # fmt: skip
+            for k in range(len(ids)):
+                copy.write_row((int(ids[k]), f"k{k}", k % 1000 + 1, "residential", int(rank[k]), 1, 1, 100.0,
+                                flat[k], plane[k]))  # fmt: skip
+        for statement in GRIDS.split(";\n"):
+            if statement.strip():
+                connection.execute(statement, {"grids": len(ids) // A_GRID} if "%(" in statement else None)
+    return coords.min(axis=0), coords.max(axis=0)
+
+
+def laps(work, points):
+    """Microseconds of each call."""
+    took = np.empty(len(points))
+    for k, (x, y) in enumerate(points):
+        start = time.perf_counter()
+        work(float(x), float(y))
+        took[k] = time.perf_counter() - start
+    return took * 1e6
+
+
+def told(name, took):
+    p50, p99 = np.percentile(took, [50, 99])
+    print(f"  {name:<42} p50 {p50:7.0f} µs   p99 {p99:7.0f} µs", flush=True)
+    return p50
+
+
+def measure(cluster, segments):
+    """Ratio and our p50 in a town of so many segments."""
+    name = cluster.create()
+    services = make_services(cluster.settings(cluster.url(name)))
+    migrate(services.engine)
+    low, high = load(cluster.url(name), segments)
+    points = np.random.default_rng(4).uniform(low, high, (POINTS, 2))
+    at = datetime.now(UTC)
+    print(f"{segments} segments, load {os.getloadavg()[0]:.1f}")
+    with services.sessions() as session:
+
+        def answer(x, y, crew=crew_kept):
+            found = locate(session, x, y, at, neighbour_m=20.0)
+            assert found is not None and found.grid is not None
+            return found, crew(session, found.grid.id, found.segment_id, at)
+
+        before = [answer(*p, crew=crew_at) for p in points[:200].tolist()]
+        told("ours from the tables", laps(lambda x, y: answer(x, y, crew_at), points[:500]))
+        start = time.perf_counter()
+        keep_ground(services.engine)
+        print(f"  ground read into memory in {time.perf_counter() - start:.1f} s")
+        assert [answer(*p) for p in points[:200].tolist()] == before
+        told("ours, first visit to each grid", laps(answer, points))
+        with psycopg.connect(cluster.url(name), autocommit=True) as connection:
+
+            def bare(x, y):
+                connection.execute(BARE, (x, y), prepare=True, binary=True).fetchone()
+
+            laps(bare, points[:500])
+            peer = [laps(bare, points[:1500])]
+            ours = [laps(answer, points)]
+            peer.append(laps(bare, points[1500:]))
+            ours.append(laps(answer, points))
+        theirs = told("bare <-> over psycopg", np.concatenate(peer))
+        mine = told("ours: segment, side, grid and people", np.concatenate(ours))
+    print(f"  ratio {mine / theirs:.2f}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB",
+          flush=True)  # fmt: skip
+    services.engine.dispose()
+    cluster.drop(name)
+    return mine
+
+
+def main(*sizes):
+    home = Path(tempfile.mkdtemp(prefix="gridward-bench-"))
+    home.chmod(0o755)
+    cluster = TestCluster(home)
+    try:
+        found = [measure(cluster, size) for size in sizes or SEGMENTS]
+        print(f"{os.cpu_count()} cores; growth from the smallest to the largest town {found[-1] / found[0]:.2f}")
+    finally:
+        cluster.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

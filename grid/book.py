@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.core.crs import to_plane
 from grid.geocode.gazetteer import Gazetteer
+from grid.geocode.learned import taught
 from grid.geocode.model import GazetteerData
+from grid.learning import LearnedFact, read_default_points, read_learned
 from grid.town import TownFacts, town_facts
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The town's facts and its gazetteer, of one version."""
+    """The town's facts and its gazetteer with what people taught it, of one version; and points not to be believed."""
 
     town: TownFacts
     gazetteer: Gazetteer
+    learned: dict[int, LearnedFact] = field(default_factory=dict)
+    default_points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
 
 
 class GroundBook:
@@ -35,6 +40,7 @@ class GroundBook:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ground: Ground | None = None
+        self._imported: tuple[TownFacts, Gazetteer] | None = None
 
     def read(self, session: Session) -> Ground:
         """The ground as the session sees it; Conflict `town.empty` before any street was imported."""
@@ -44,8 +50,17 @@ class GroundBook:
             return ground
         with self._lock:
             if self._ground is None or self._ground.town != town:
-                self._ground = Ground(town, Gazetteer.build(gazetteer_data(session, town)))
+                self._ground = self._read(session, town)
             return self._ground
+
+    def _read(self, session: Session, town: TownFacts) -> Ground:
+        """A change of what was learned costs a moment; only changed streets build the gazetteer anew."""
+        imported = replace(town, learned_version=0)
+        if self._imported is None or self._imported[0] != imported:
+            self._imported = imported, Gazetteer.build(gazetteer_data(session, town))
+        learned, facts = read_learned(session, town)
+        gazetteer = taught(self._imported[1], learned)
+        return Ground(town, gazetteer, facts, read_default_points(session))
 
 
 def gazetteer_data(session: Session, town: TownFacts) -> GazetteerData:
@@ -87,6 +102,7 @@ def gazetteer_data(session: Session, town: TownFacts) -> GazetteerData:
             " where level = 'community') b order by name"
         )
     ).all()
+    aliases = _aliases(session)
     posts = _marks(session, "km_post")
     facilities = _marks(session, "facility")
     plate_x, plate_y = _plane(plates, town)
@@ -97,7 +113,9 @@ def gazetteer_data(session: Session, town: TownFacts) -> GazetteerData:
     return GazetteerData(
         street_id=[r.id for r in streets],
         street_name=[r.name for r in streets],
-        street_other_names=[_other_names(r.names) for r in streets],
+        street_other_names=[
+            [*_other_names(r.names), *aliases.get(("street", r.name), ())] for r in streets
+        ],
         segment_id=[r.id for r in segments],
         segment_street=[r.street_id for r in segments],
         segment_xy=coordinates,
@@ -116,7 +134,9 @@ def gazetteer_data(session: Session, town: TownFacts) -> GazetteerData:
         plate_side=[r.side for r in plates],
         place_id=[r.id for r in places],
         place_name=[r.name for r in places],
-        place_other_names=[_other_names(r.names) for r in places],
+        place_other_names=[
+            [*_other_names(r.names), *aliases.get(("place", r.name), ())] for r in places
+        ],
         place_kind=[r.kind for r in places],
         place_address=[r.address for r in places],
         place_x_m=place_x,
@@ -135,6 +155,14 @@ def gazetteer_data(session: Session, town: TownFacts) -> GazetteerData:
         facility_x_m=facility_x,
         facility_y_m=facility_y,
     )
+
+
+def _aliases(session: Session) -> dict[tuple[str, str], list[str]]:
+    """(kind, name) -> the other names that were told for it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in session.execute(text("select kind, name, alias from alias order by id")):
+        found.setdefault((row.kind, row.name), []).append(row.alias)
+    return found
 
 
 def _marks(session: Session, kind: str) -> Iterable[Any]:

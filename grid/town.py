@@ -15,18 +15,19 @@ from grid.models import Town
 
 @dataclass(frozen=True, slots=True)
 class TownFacts:
-    """What every step needs of the town: names, plane (EPSG, metres) and ground version."""
+    """What every step needs of the town: names, plane (EPSG, metres), versions of the ground and of what was learned."""
 
     name: str
     name_en: str | None
     plane_epsg: int
     ground_version: int
+    learned_version: int = 1
 
 
 def town_facts(session: Session) -> TownFacts:
     """The town's facts; Conflict `town.empty` before any street was imported."""
     row = session.execute(
-        select(Town.name, Town.name_en, Town.plane_epsg, Town.ground_version)
+        select(Town.name, Town.name_en, Town.plane_epsg, Town.ground_version, Town.learned_version)
     ).one_or_none()
     if row is None:
         raise Conflict("town.empty")

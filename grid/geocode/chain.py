@@ -45,7 +45,7 @@ def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answe
 
     Reasons: street.unknown, place.unknown, place.not_on_street, km_post.unknown, number.not_found,
     number.interpolated, number.lane_only, crossing.nearest_approach, crossing.streets_do_not_meet,
-    offset.straight, offset.no_direction, span.ends_not_found, several_places, corrected, no_place.
+    offset.straight, offset.no_direction, span.ends_not_found, several_places, corrected, learned, no_place.
     """
     parsed = read(text, gazetteer)
     findings: list[Finding] = []
@@ -197,7 +197,10 @@ def _answer(
         street_id=gazetteer.street_ids[street] if street >= 0 else None,
         street=gazetteer.street_names[street] if street >= 0 else "",
         cross_street=gazetteer.street_names[best.cross] if best.cross >= 0 else "",
-        place_id=gazetteer.places.ids[best.place] if best.place >= 0 else None,
+        place_id=gazetteer.places.ids[best.place]
+        if best.place >= 0 and not best.learned_id
+        else None,
+        learned_id=best.learned_id or None,
         segment_id=gazetteer.segment_ids[best.segment] if best.segment >= 0 else None,
         segments=tuple((gazetteer.segment_ids[s], round(m, 1)) for s, m in best.segments),
         side=best.side,
@@ -241,5 +244,5 @@ def _candidate(f: Finding, gazetteer: Gazetteer, confidence: float) -> Candidate
         round(min(confidence, 0.99), 3),
         round(f.spread_m, 1),
         gazetteer.street_ids[f.street] if f.street >= 0 else None,
-        gazetteer.places.ids[f.place] if f.place >= 0 else None,
+        gazetteer.places.ids[f.place] if f.place >= 0 and not f.learned_id else None,
     )

@@ -57,6 +57,7 @@ class Located:
     segment: int = -1
     side: str = ""
     gap_m: float = 0.0
+    learned_id: int = 0
 
 
 def by_plate(plates: DoorPlates, street: int, house: HouseNumber) -> Located | None:

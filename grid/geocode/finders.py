@@ -39,7 +39,8 @@ def find_number(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
                 side=located.side,
                 reasons=reasons,
                 likeness=likeness,
-                confirmed=located.sureness >= 0.8,
+                confirmed=located.sureness >= 0.8 or located.learned_id > 0,
+                learned_id=located.learned_id,
             ),
             parsed,
             gazetteer,
@@ -54,6 +55,14 @@ def locate_number(
         found = by_plate(gazetteer.plates, owner, number)
         if found is not None:
             return found, owner, ()
+    for owner, number in _in_lanes(gazetteer, street, house):
+        told = gazetteer.learned_plates.get((owner, "".join(number.lanes), number.key))
+        if told is not None:
+            return (
+                Located(told.point, "door_plate", told.sureness, told.spread_m, learned_id=told.id),
+                owner,
+                ("learned",),
+            )
     for owner, number in _in_lanes(gazetteer, street, house):
         found = between_plates(gazetteer.plates, owner, number)
         ranged = in_range(gazetteer.ranges, gazetteer.lines, owner, number)

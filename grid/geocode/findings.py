@@ -36,6 +36,7 @@ class Finding:
     confirmed: bool = False
     place_correction: Correction | None = None
     segments: tuple[tuple[int, float], ...] = ()
+    learned_id: int = 0
 
 
 def options(ref: StreetRef | None) -> Iterator[tuple[int, float]]:

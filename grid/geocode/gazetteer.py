@@ -39,6 +39,16 @@ class Facilities:
     points: dict[tuple[int, str], Point] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class LearnedPlate:
+    """A door plate that people told: the newest correction's id, the point, how surely, within how many metres."""
+
+    id: int
+    point: Point
+    sureness: float
+    spread_m: float
+
+
 @dataclass(slots=True)
 class Gazetteer:
     """Built by `Gazetteer.build`; fields hold dense indices, `street_ids` the caller's."""
@@ -60,6 +70,9 @@ class Gazetteer:
     latin_spelling: Spelling
     latin_said: dict[str, tuple[int, ...]]
     anchors: dict[int, Point | None] = field(default_factory=dict)
+    # What people taught (`learned.taught`): how many corrections stand behind a place; plates by street, lanes, number.
+    learned_times: dict[int, int] = field(default_factory=dict)
+    learned_plates: dict[tuple[int, str, str], LearnedPlate] = field(default_factory=dict)
 
     @classmethod
     def build(cls, data: GazetteerData) -> Gazetteer:

@@ -16,6 +16,8 @@ from grid.geocode.parsed import Parsed, PlaceRef
 
 ON_STREET_M = 150.0
 """A place further than this from a street is not "on" it."""
+LEARNED_SURE = (0.75, 0.85, 0.9)
+"""How sure a place is that one, two or more corrections name."""
 _GATE = re.compile(r"(东南|东北|西南|西北|[东南西北])(?:门|出口|入口|桥头)")
 _BEARING = {
     "东": "east",
@@ -68,14 +70,15 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
     found = place_ids(ref, gazetteer)
     for place, likeness, correction in found[:60]:
         point = (named.x_m[place], named.y_m[place])
-        sure, street = 0.9, -1
-        reasons: tuple[str, ...] = ()
+        told = gazetteer.learned_times.get(place, 0)
+        sure, street = (LEARNED_SURE[min(told, len(LEARNED_SURE)) - 1] if told else 0.9), -1
+        reasons: tuple[str, ...] = ("learned",) if told else ()
         if parsed.street is not None and not streets:
             sure = 0.35  # it is said to lie on a street that this town does not have
         if streets:
             away, street = min((_distance(gazetteer, s, point), s) for s, _ in streets)
             if away > max(ON_STREET_M, named.spread_m[place] * 1.5):
-                sure, street, reasons = sure * 0.5, -1, ("place.not_on_street",)
+                sure, street, reasons = sure * 0.5, -1, (*reasons, "place.not_on_street")
         finding = Finding(
             "place",
             at_gate(ref.text, point, named.spread_m[place]),
@@ -88,6 +91,7 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             likeness=likeness,
             confirmed=street >= 0,
             place_correction=correction,
+            learned_id=-named.ids[place] if told else 0,
         )
         yield moved(finding, parsed, gazetteer)
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from dispatch.models import Incident
 from dispatch.reasons import Reason, reason
+from dispatch.stretches import main_part, span_line, span_reasons, span_segments
 from grid.book import Ground
 from grid.core.crs import from_plane, to_plane
 from grid.core.datums import suspect_datum, to_wgs84
@@ -26,6 +27,7 @@ from grid.core.settings import TownSettings
 from grid.geocode.chain import geocode
 from grid.geocode.doubt import disagrees
 from grid.geocode.model import Answer, Candidate
+from grid.learning import is_default_point
 from grid.locate import GridRef, Located, locate
 
 # Confidence of a bare point: phones are right within a street's width nine times in ten; a point
@@ -61,6 +63,8 @@ class Placement:
     reading: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
+    # Of a stretch: each segment it runs along with the metres of it there and the grid, most first.
+    segments: tuple[dict[str, Any], ...] = ()
 
 
 def find_place(
@@ -78,6 +82,11 @@ def find_place(
     epsg = ground.town.plane_epsg
     if point is not None:
         place = _in_plane(point, epsg)
+        if place is not None and is_default_point(ground.default_points, place[0], place[1]):
+            answer = read_texts(texts, ground, near=None)
+            return _without_point(
+                _from_answer(session, ground, settings, at, answer), place[0], place[1]
+            )
         answer = read_texts(texts, ground, near=place[2:] if place else None)
         return _from_point(session, ground, settings, at, point, place, answer)
     answer = read_texts(texts, ground, near=None)
@@ -151,6 +160,16 @@ def _in_plane(point: GivenPoint, epsg: int) -> tuple[float, float, float, float]
     x, y = (float(v) for v in to_plane(lon, lat, epsg))
     on_earth = abs(lon) <= 180 and abs(lat) <= 90
     return (lon, lat, x, y) if on_earth and _finite(x) and _finite(y) else None
+
+
+def _without_point(placement: Placement, lon: float, lat: float) -> Placement:
+    """A place found by words alone, because the point given stands for "unknown"."""
+    why = reason("place.default_point", lon=round(lon, 6), lat=round(lat, 6))
+    return replace(
+        placement,
+        flags=("default_point", *placement.flags),
+        reasons=(why, *placement.reasons),
+    )
 
 
 def _from_point(
@@ -237,9 +256,11 @@ def _from_answer(
             reading=_reading(answer),
             reasons=(why,),
         )
-    lon, lat = (float(v) for v in from_plane(answer.x_m, answer.y_m, epsg))
-    located = _locate_answer(session, answer, at, settings)
-    span = _span(answer, epsg)
+    x, y = main_part(answer, ground.gazetteer) or (answer.x_m, answer.y_m)
+    lon, lat = (float(v) for v in from_plane(x, y, epsg))
+    located = _locate_answer(session, answer, (x, y), at, settings)
+    span = span_line(answer, epsg)
+    parts = span_segments(session, answer, at)
     found = Placement(
         waits=False,
         match=answer.match,
@@ -257,7 +278,10 @@ def _from_answer(
                 reason("place.correction", typed=c.typed, taken=c.taken, how=c.how)
                 for c in answer.corrections
             ),
+            *_learned_reason(answer, ground),
+            *span_reasons(parts),
         ),
+        segments=parts,
         flags=("corrected",) if answer.corrections else (),
     )
     if answer.match == "street":
@@ -267,16 +291,31 @@ def _from_answer(
     return found
 
 
+def _learned_reason(answer: Answer, ground: Ground) -> tuple[Reason, ...]:
+    fact = ground.learned.get(answer.learned_id or 0)
+    if fact is None:
+        return ()
+    return (
+        reason(
+            "place.learned",
+            words=fact.words,
+            day=fact.learned_at.date().isoformat(),
+            number=fact.incident_number or "",
+        ),
+    )
+
+
 def _locate_answer(
-    session: Session, answer: Answer, at: datetime, settings: TownSettings
+    session: Session,
+    answer: Answer,
+    place: tuple[float, float],
+    at: datetime,
+    settings: TownSettings,
 ) -> Located | None:
-    """The owner of an answer's point; a plate's own segment goes before the nearest one."""
-    if answer.x_m is None or answer.y_m is None:
-        return None
+    """The owner of an answer's place; a plate's own segment goes before the nearest one."""
     return locate(
         session,
-        answer.x_m,
-        answer.y_m,
+        *place,
         at,
         neighbour_m=settings.neighbour_m,
         street_id=answer.street_id,
@@ -382,15 +421,6 @@ def _label(answer: Answer) -> str:
     if answer.candidates:
         return answer.candidates[0].label
     return answer.street
-
-
-def _span(answer: Answer, epsg: int) -> shapely.LineString | None:
-    """The longest part of a span's line, in lon/lat."""
-    if answer.match != "span" or not answer.line:
-        return None
-    part = max(answer.line, key=len)
-    lon, lat = from_plane(part[:, 0], part[:, 1], epsg)
-    return shapely.LineString(list(zip(lon.tolist(), lat.tolist(), strict=True)))
 
 
 def _finite(value: float) -> bool:

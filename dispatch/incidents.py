@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from dispatch.chain import GENESIS, line_hash
+from dispatch.chase_models import ChasePlan
+from dispatch.chase_rules import Occasion
 from dispatch.models import (
     INCIDENT_NUMBERS,
     History,
@@ -29,7 +31,8 @@ from dispatch.models import (
 from grid.core.errors import Conflict, NotFound
 
 LIVE_CHANNEL = "gridward_live"
-OPEN_TASKS = ("offered", "accepted", "arrived")
+# Where a session keeps, until `announce`, which lines of each incident it has written.
+WRITTEN_LINES = "gridward_written_lines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,21 @@ def twin_of(
     )
 
 
-def add_reporter(session: Session, incident_id: int, name: str | None, phone: str | None) -> None:
-    """Keeps who reported; nothing is written for an anonymous report."""
-    if name or phone:
-        session.execute(insert(Reporter).values(incident_id=incident_id, name=name, phone=phone))
+def add_reporter(
+    session: Session,
+    incident_id: int,
+    name: str | None,
+    phone: str | None,
+    mail: str | None = None,
+    tell_by: str | None = None,
+    language: str | None = None,
+) -> None:
+    """Keeps who reported, and how they want to hear of it; nothing is written for an anonymous report."""
+    if name or phone or mail:
+        values = {"name": name, "phone": phone, "mail": mail, "tell_by": tell_by}
+        session.execute(
+            insert(Reporter).values(incident_id=incident_id, language=language, **values)
+        )
 
 
 def add_task(session: Session, values: dict[str, Any]) -> int:
@@ -86,18 +100,63 @@ def add_task(session: Session, values: dict[str, Any]) -> int:
     return int(task_id)
 
 
+def add_tasks(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Gives several parts of an incident at once."""
+    if rows:
+        session.execute(insert(Task), list(rows))
+
+
+def keep_plan(
+    session: Session,
+    incident_id: int,
+    occasions: Sequence[Occasion],
+    wake_at: datetime | None,
+    *,
+    ended: bool = False,
+) -> None:
+    """Keeps what an open incident waits for (`dispatch/chasing.py`); one that has ended waits for nothing."""
+    if ended:
+        session.execute(delete(ChasePlan).where(ChasePlan.incident_id == incident_id))
+        return
+    values = {
+        "at": occasions[0].at if occasions else None,
+        "wake_at": wake_at,
+        "rule_ids": [each.rule_id for each in occasions],
+        "ats": [each.at for each in occasions],
+    }
+    session.execute(
+        upsert(ChasePlan)
+        .values(incident_id=incident_id, **values)
+        .on_conflict_do_update(index_elements=["incident_id"], set_=values)
+    )
+
+
 def add_notice(
     session: Session,
     incident_id: int,
-    staff_id: int,
+    staff_id: int | None,
     kind: str,
     detail: dict[str, Any],
     now: datetime,
+    *,
+    audience: str = "staff",
 ) -> None:
-    """Leaves a notice for a person in the same transaction as its cause."""
+    """Leaves a notice in the same transaction as its cause; the row itself is the worker's queue.
+
+    `audience` is `staff` (the person of `staff_id`), `unit:ID`, `role:NAME` or `resident` (whoever
+    reported). `detail` with `"urgent": true` breaks through quiet hours; so does every notice of an
+    emergency.
+    """
+    if (audience == "staff") != (staff_id is not None):
+        raise ValueError("a notice to staff needs a person, any other has none")
     session.execute(
         insert(Notice).values(
-            incident_id=incident_id, staff_id=staff_id, kind=kind, detail=detail, made_at=now
+            incident_id=incident_id,
+            staff_id=staff_id,
+            audience=audience,
+            kind=kind,
+            detail=detail,
+            made_at=now,
         )
     )
 
@@ -141,6 +200,11 @@ def write_history(
         rows.append({**row, "previous_hash": previous, "hash": row_hash})
         previous = row_hash
     session.execute(insert(History), rows)
+    written = session.info.setdefault(WRITTEN_LINES, {})
+    begun, ended = written.get(incident_id, (0, 0))
+    # Only what follows without a gap belongs together: a rolled back attempt may have left a range.
+    first_seq = rows[0]["seq"]
+    written[incident_id] = (begun if ended + 1 == first_seq else first_seq, seq)
 
 
 def chained_fields(number: str, row: dict[str, Any] | RowMapping) -> dict[str, object]:
@@ -150,10 +214,14 @@ def chained_fields(number: str, row: dict[str, Any] | RowMapping) -> dict[str, o
 
 
 def announce(session: Session, incident_id: int, now: datetime) -> None:
-    """Leaves a live event; consoles hear of it when the transaction is committed."""
-    event_id = session.scalar(
-        insert(LiveEvent).values(at=now, incident_id=incident_id).returning(LiveEvent.id)
-    )
+    """Leaves a live event; consoles hear of it when the transaction is committed.
+
+    It carries which history lines this session wrote since the last one: from these the worker tells
+    residents and other systems, so that the move itself pays no further statement.
+    """
+    first, last = session.info.get(WRITTEN_LINES, {}).pop(incident_id, (None, None))
+    values = {"at": now, "incident_id": incident_id, "first_seq": first, "last_seq": last}
+    event_id = session.scalar(insert(LiveEvent).values(values).returning(LiveEvent.id))
     session.execute(select(func.pg_notify(LIVE_CHANNEL, str(event_id))))
 
 
@@ -165,7 +233,8 @@ def lock_incident(session: Session, number: str, version: int | None) -> Inciden
     row = session.scalar(
         select(Incident)
         .where(Incident.number == number)
-        .with_for_update()
+        # Not `for update`: others may go on adding rows that only point to this one.
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if row is None:
@@ -173,6 +242,16 @@ def lock_incident(session: Session, number: str, version: int | None) -> Inciden
     if version is not None and version != row.version:
         raise Conflict("incident.changed", number=number, status=row.status, version=row.version)
     return row
+
+
+def lock_if_free(session: Session, incident_id: int) -> Incident | None:
+    """The incident, locked for this transaction; None when somebody is at it."""
+    return session.scalar(
+        select(Incident)
+        .where(Incident.id == incident_id)
+        .with_for_update(key_share=True, skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
 
 
 def change_incident(session: Session, incident: Incident, values: dict[str, Any]) -> None:
@@ -185,26 +264,14 @@ def change_incident(session: Session, incident: Incident, values: dict[str, Any]
     session.refresh(incident)
 
 
-def change_tasks(
-    session: Session, incident_id: int, values: dict[str, Any], statuses: Sequence[str]
-) -> None:
-    """Writes new values to the tasks of an incident that stand in one of `statuses`."""
-    session.execute(
-        update(Task)
-        .where(Task.incident_id == incident_id, Task.status.in_(statuses))
-        .values(**values)
-    )
-
-
-def open_tasks(session: Session, incident_id: int) -> list[Task]:
-    """Tasks of an incident that are not ended."""
+def tasks_of_round(session: Session, incident_id: int) -> list[Task]:
+    """Every task of an incident's present round, as the database has them now; oldest first."""
+    latest = select(func.max(Task.round)).where(Task.incident_id == incident_id).scalar_subquery()
     return list(
         session.scalars(
             select(Task)
-            .where(
-                Task.incident_id == incident_id,
-                Task.status.in_(OPEN_TASKS),
-            )
+            .where(Task.incident_id == incident_id, Task.round == latest)
             .order_by(Task.id)
+            .execution_options(populate_existing=True)
         )
     )

@@ -7,32 +7,38 @@ committed by the caller before its answer leaves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.catalogue import Catalogue, CatalogueBook, CategoryFacts, ChannelFacts, ConditionFacts
+from dispatch.chase_rules import Occasion, plan
 from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
 from dispatch.incidents import Line
+from dispatch.linkage import Helper, helpers_of
 from dispatch.moves import State
 from dispatch.placing import GivenPoint, Placement, find_place
 from dispatch.progress import clocks_at_report, queues, quick_path
 from dispatch.reasons import Reason, reason
 from dispatch.routing import Routed, route
-from dispatch.standing import Standing, advance, stage_limits, to_json
+from dispatch.standing import Standing, accept_by, advance, stage_limits, to_json
+from dispatch.tasks import Offer, Timing, facts_with, give, offers_of
 from dispatch.worktime import reaches_unofficial
 from grid.book import Ground, GroundBook
 from grid.cells import cell_at
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
-from grid.crews import crew_at
+from grid.crews import Crew, crew_at
 
 LONGEST_TEXT = 10_000
+STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
 # A report's clock may run a little ahead of ours, never more.
 CLOCK_AHEAD = timedelta(minutes=10)
 
@@ -80,9 +86,41 @@ class Desk:
         return ground, self._catalogue.read(session, ground.town.ground_version)
 
     def rules(self, catalogue: Catalogue) -> Rules:
-        """The workflow's rules: reports of untrusted channels wait for a person."""
-        waiting = frozenset(c.code for c in catalogue.channels.values() if not c.trusted)
-        return Rules(verify_first=waiting)
+        """The workflow's rules by the bureau's settings: reports of untrusted channels wait for a person.
+
+        Raises BadInput `settings.merged_stations`.
+        """
+        chosen = self.settings
+        return Rules(
+            also=dict(Rules().also) | merged_stations(chosen.merged_stations),
+            verify_first=frozenset(c.code for c in catalogue.channels.values() if not c.trusted),
+            unit_station=chosen.unit_station,
+            check_needed=chosen.check_needed,
+            separate_units=chosen.separate_units,
+            photo_needed=chosen.photo_needed,
+            rework=chosen.rework,
+        )
+
+
+def merged_stations(written: str) -> dict[str, frozenset[str]]:
+    """Stations of one desk as `operator=watch_chief,dispatcher;dispatcher=unit_head`: the first also holds the others.
+
+    Raises BadInput `settings.merged_stations`.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for part in filter(None, (p.strip() for p in written.split(";"))):
+        holder, _, others = part.partition("=")
+        names = frozenset(name.strip() for name in others.split(",") if name.strip())
+        if holder.strip() not in STATIONS or not names or not names <= STATIONS:
+            known = ", ".join(sorted(STATIONS))
+            raise BadInput(
+                "settings.merged_stations",
+                field="GRIDWARD_MERGED_STATIONS",
+                text=written,
+                known=known,
+            )
+        found[holder.strip()] = names
+    return found
 
 
 def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datetime) -> Taken:
@@ -100,15 +138,23 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     if before is not None:
         return _same(before.id, before.number, before.description, report)
     placement = _place(session, desk, ground, report, now)
-    routed = answer_for(session, placement, category, now)
-    opened = open_incident(desk, catalogue, channel, category, placement, routed, actor, now)
+    crew = crew_for(session, placement, now)
+    routed = route(placement, category, crew)
+    lead = routed.answering.person.id if routed.answering else None
+    unit = None if lead is None else unit_of(session, lead)
+    opened = open_incident(desk, catalogue, channel, category, placement, routed, actor, now, unit)
+    offers: tuple[Offer, ...] = ()
+    if opened.standing.facts.state is State.IN_DISPOSAL and routed.post:
+        offers = offers_of(routed.post, lead, None, linked(desk, category, crew, lead))
+    standing = replace(opened.standing, facts=facts_with(opened.standing.facts, offers))
     number = incidents.new_number(session, now, desk.zone)
     reasons = (*placement.reasons, *routed.reasons, *opened.reasons)
     values = {
         **report_values(report, channel, category, now),
         **place_values(placement),
         "cell_code": cell_of(session, placement),
-        **standing_values(opened.standing, catalogue, now),
+        **standing_values(standing, catalogue, now),
+        **stage_moments(opened.lines, now),
         "condition_id": opened.condition.id if opened.condition else None,
         "number": number,
         "reason": [r.plain() for r in reasons],
@@ -122,8 +168,17 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     told = [Line("report", None, State.REPORTED.value, detail=detail), *opened.lines]
     actors = [actor, *["system"] * len(opened.lines)]
     incidents.write_history(session, incident_id, number, told, actors, now, first=True)
-    if opened.standing.facts.state is State.IN_DISPOSAL:
-        give_task(session, incident_id, number, routed, values["due_at"], now, lead=True)
+    timing = Timing(
+        now,
+        due_at=values["due_at"],
+        accept_by=accept_by(now, catalogue.calendar, category, catalogue.stages)
+        if offers
+        else None,
+    )
+    if offers:
+        give(session, incident_id, number, offers, timing)
+    occasions = occasions_of(standing, catalogue, category, now)
+    incidents.keep_plan(session, incident_id, occasions, timing.accept_by)
     incidents.announce(session, incident_id, now)
     return Taken(incident_id, number, True)
 
@@ -142,11 +197,33 @@ def answer_for(
     session: Session, placement: Placement, category: CategoryFacts | None, at: datetime
 ) -> Routed:
     """Who answers for a placed report at a moment."""
+    return route(placement, category, crew_for(session, placement, at))
+
+
+def crew_for(session: Session, placement: Placement, at: datetime) -> Crew | None:
+    """The crew of a place at a moment; None where nothing is known of the place or no grid holds it."""
     located = placement.located
-    crew = None
-    if not placement.waits and located is not None and located.grid is not None:
-        crew = crew_at(session, located.grid.id, located.segment_id, at)
-    return route(placement, category, crew)
+    if placement.waits or located is None or located.grid is None:
+        return None
+    return crew_at(session, located.grid.id, located.segment_id, at)
+
+
+def linked(
+    desk: Desk, category: CategoryFacts | None, crew: Crew | None, lead: int | None
+) -> tuple[Helper, ...]:
+    """The helpers that a category brings along, unless the bureau links by hand only."""
+    if category is None or crew is None or lead is None or desk.settings.linkage == "by_hand":
+        return ()
+    return helpers_of(category, crew, lead)
+
+
+def unit_of(session: Session, staff_id: int) -> str | None:
+    """The name of a person's unit."""
+    found = session.scalar(
+        text("select u.name from staff s join unit u on u.id = s.unit_id where s.id = :id"),
+        {"id": staff_id},
+    )
+    return None if found is None else str(found)
 
 
 def go_on(
@@ -156,12 +233,16 @@ def go_on(
     category: CategoryFacts | None,
     routed: Routed,
     now: datetime,
+    unit: str | None = None,
 ) -> Opened:
-    """Lets the system make the moves it may make by itself from a reported or accepted incident."""
+    """Lets the system make the moves it may make by itself from a reported or accepted incident.
+
+    `unit` is that of the person who answers; the disposal clock runs for it.
+    """
     condition = catalogue.leading_condition(category.code, now) if category else None
     rules, limits = (
         desk.rules(catalogue),
-        stage_limits(now, catalogue.calendar, category, condition),
+        stage_limits(now, catalogue.calendar, category, condition, catalogue.stages),
     )
     answering = routed.answering
     facts = replace(standing.facts, filing_condition=condition.code if condition else None)
@@ -172,6 +253,7 @@ def go_on(
         given = Given(
             filing_condition=condition.code if condition else None,
             to=person if move in ("dispatch", "assign") else None,
+            unit=unit if move == "dispatch" else None,
         )
         current, line = advance(
             current, move, THE_SYSTEM, given, limits, rules, catalogue.calendar, now
@@ -184,7 +266,7 @@ def go_on(
 
 
 def standing_values(standing: Standing, catalogue: Catalogue, now: datetime) -> dict[str, Any]:
-    """An incident's columns of state: status, queue, limit and the moments of its stages."""
+    """An incident's columns of state: status, queue and limits."""
     facts, clocks = to_json(standing)
     waiting = queues(standing.at(now, catalogue.calendar).facts)
     return {
@@ -193,44 +275,23 @@ def standing_values(standing: Standing, catalogue: Catalogue, now: datetime) -> 
         "status": standing.facts.state.value,
         "queue": waiting[0] if waiting else None,
         "due_at": standing.due_at(catalogue.calendar),
-        **{name: now for name, states in _STAGE_MOMENTS.items() if standing.facts.state in states},
+        "amber_at": standing.amber_at(catalogue.calendar),
+        "reply_due_at": standing.reply_due_at(catalogue.calendar),
     }
 
 
-_STAGE_MOMENTS = {
-    "filed_at": (State.FILED, State.DISPATCHED, State.IN_DISPOSAL),
-    "dispatched_at": (State.DISPATCHED, State.IN_DISPOSAL),
-}
+def stage_moments(lines: Iterable[Line], now: datetime) -> dict[str, datetime]:
+    """The columns of the moments of filing and dispatch, where these lines tell of them."""
+    moments = {"file": "filed_at", "dispatch": "dispatched_at"}
+    return {moments[line.move]: now for line in lines if line.move in moments}
 
 
-def give_task(
-    session: Session,
-    incident_id: int,
-    number: str,
-    routed: Routed,
-    due_at: datetime | None,
-    now: datetime,
-    *,
-    lead: bool,
-) -> None:
-    """Puts a part of the incident on the answering person's list and leaves the notice."""
-    if routed.answering is None or routed.post is None:
-        raise ValueError("a task needs a post and a person")
-    person = routed.answering.person
-    incidents.add_task(
-        session,
-        {
-            "incident_id": incident_id,
-            "post": routed.post,
-            "lead": lead,
-            "assignee_id": person.id,
-            "status": "offered",
-            "assigned_at": now,
-            "due_at": due_at,
-        },
-    )
-    detail = {"number": number, "post": routed.post}
-    incidents.add_notice(session, incident_id, person.id, "task_offered", detail, now)
+def occasions_of(
+    standing: Standing, catalogue: Catalogue, category: CategoryFacts | None, now: datetime
+) -> tuple[Occasion, ...]:
+    """When somebody is to be told of the clocks of an incident."""
+    urgency = category.urgency if category else None
+    return plan(standing.clocks, catalogue.chase_rules, urgency, catalogue.calendar, now)
 
 
 def place_values(placement: Placement) -> dict[str, Any]:
@@ -293,6 +354,7 @@ def open_incident(
     routed: Routed,
     actor: str,
     now: datetime,
+    unit: str | None = None,
 ) -> Opened:
     """A new incident as reported, and as far as it goes by itself."""
     facts = Facts(
@@ -300,10 +362,12 @@ def open_incident(
         channel=channel.code,
         has_place=not placement.waits,
         reporters=frozenset({actor}),
+        supervised=channel.code in Rules().supervised_channels,
     )
-    limits = stage_limits(now, catalogue.calendar, category, None)
+    reply = channel.reply_limit(now, category.urgency if category else None, catalogue.calendar)
+    limits = stage_limits(now, catalogue.calendar, category, None, catalogue.stages, reply)
     reported = Standing(facts, clocks_at_report(limits, now))
-    return go_on(desk, catalogue, reported, category, routed, now)
+    return go_on(desk, catalogue, reported, category, routed, now, unit)
 
 
 def _limit_reasons(

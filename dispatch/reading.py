@@ -209,13 +209,22 @@ def queue_counts(session: Session, scope: Scope | None = None) -> dict[str, int]
     return {queue: count for queue, count in rows}  # noqa: C416 (rows are not tuples to mypy)
 
 
-def incidents_by_segment(session: Session) -> dict[int, int]:
-    """How many incidents lie on each segment."""
+def incidents_by_segment(
+    session: Session, since: datetime | None = None, until: datetime | None = None
+) -> dict[int, int]:
+    """How many incidents lie on each segment, of those that occurred since a moment and before another.
+
+    What was refused, declined or struck out made no work and is left out.
+    """
     rows = session.execute(
         text(
             "select segment_id, count(*) from incident where segment_id is not null"
+            " and status not in ('refused', 'declined', 'voided')"
+            " and (cast(:since as timestamptz) is null or occurred_at >= :since)"
+            " and (cast(:until as timestamptz) is null or occurred_at < :until)"
             " group by segment_id"
-        )
+        ),
+        {"since": since, "until": until},
     )
     return dict(rows.all())
 
@@ -231,10 +240,11 @@ def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
     ids = {"ids": list(by_id)}
     for row in session.execute(
         text(
-            "select t.id, t.incident_id, t.post, t.lead, t.status, t.due_at, t.assigned_at,"
-            " t.accepted_at, t.done_at, t.assignee_id, p.name as assignee_name, p.phone,"
-            " u.name as unit from task t left join staff p on p.id = t.assignee_id"
-            " left join unit u on u.id = p.unit_id"
+            "select t.id, t.incident_id, t.post, t.lead, t.after_lead, t.round, t.status, t.due_at,"
+            " t.assigned_at, t.accept_by, t.accepted_at, t.done_at, t.ended_at, t.ended_by, t.note,"
+            " t.assignee_id, t.unit_id, p.name as assignee_name, p.phone, u.name as unit"
+            " from task t left join staff p on p.id = t.assignee_id"
+            " left join unit u on u.id = coalesce(t.unit_id, p.unit_id)"
             " where t.incident_id = any(:ids) order by t.lead desc, t.id"
         ),
         ids,

@@ -46,6 +46,13 @@ class TownSettings(BaseSettings):
     disagreement_m: float = Field(default=200.0, gt=0)
     place_confidence: float = Field(default=0.5, ge=0, le=1)
     street_share: float = Field(default=0.6, gt=0, le=1)
+    merged_stations: str = ""
+    unit_station: bool = False
+    check_needed: bool = True
+    separate_units: bool = True
+    photo_needed: bool = True
+    rework: Literal["runs_on", "starts_anew"] = "runs_on"
+    linkage: Literal["category", "by_hand"] = "category"
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -94,6 +101,18 @@ class NoticeSettings(BaseSettings):
         return tuple(float(part) for part in self.retry_seconds.split(",") if part.strip())
 
 
+class OidcSettings(BaseSettings):
+    """The bureau's identity provider (OpenID Connect); none without an issuer."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
+
+    oidc_issuer: str | None = None
+    oidc_client_id: str = "gridward"
+    oidc_client_secret: str | None = None
+    oidc_username_claim: str = "preferred_username"
+    oidc_label: str = ""
+
+
 class Settings:
     """All groups, made once."""
 
@@ -102,7 +121,11 @@ class Settings:
         database: DatabaseSettings | None = None,
         town: TownSettings | None = None,
         web: WebSettings | None = None,
+        notices: NoticeSettings | None = None,
+        oidc: OidcSettings | None = None,
     ) -> None:
         self.database = database or DatabaseSettings()
         self.town = town or TownSettings()
         self.web = web or WebSettings()
+        self.notices = notices or NoticeSettings()
+        self.oidc = oidc or OidcSettings()

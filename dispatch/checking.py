@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
+import numpy as np
+import shapely
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -11,13 +13,23 @@ from dispatch.chain import Line, verify
 from dispatch.incidents import chained_fields
 from dispatch.reading import OPEN_STATUSES
 from grid.checking import SHOWN, Finding
+from grid.core.crs import to_plane
+from grid.given_areas import town_boundary
+from grid.town import town_facts
 
 BATCH = 5000
+# A point on the boundary itself is inside, whatever its last digit says.
+ON_BOUNDARY_M = 0.5
 
 
 def check_record(session: Session) -> list[Finding]:
     """Every finding on incidents and their history; empty when all is well."""
-    return [*_history(session), *_floating(session), *_left_behind(session)]
+    return [
+        *_history(session),
+        *_floating(session),
+        *_left_behind(session),
+        *_outside(session),
+    ]
 
 
 def open_on_gone_segments(session: Session) -> list[str]:
@@ -37,6 +49,34 @@ def _left_behind(session: Session) -> list[Finding]:
     if not things:
         return []
     return [Finding("record.on_gone_segment", len(things), things[:SHOWN], "/console")]
+
+
+def outside_town(session: Session) -> list[str]:
+    """Numbers of open incidents that have a grid although their point lies outside the town.
+
+    The town: its boundary, or the ground around its streets where none was imported.
+    """
+    rows = session.execute(
+        text(
+            "select number, st_x(point) as lon, st_y(point) as lat from incident"
+            " where status = any(:open) and point is not null and grid_id is not null order by number"
+        ),
+        {"open": list(OPEN_STATUSES)},
+    ).all()
+    if not rows:
+        return []
+    boundary = town_boundary(session)
+    shapely.prepare(boundary)
+    x, y = to_plane([r.lon for r in rows], [r.lat for r in rows], town_facts(session).plane_epsg)
+    inside = shapely.dwithin(boundary, shapely.points(x, y), ON_BOUNDARY_M)
+    return [rows[k].number for k in np.flatnonzero(~inside).tolist()]
+
+
+def _outside(session: Session) -> list[Finding]:
+    things = outside_town(session)
+    if not things:
+        return []
+    return [Finding("record.outside_town", len(things), things[:SHOWN], "/console")]
 
 
 def _history(session: Session) -> list[Finding]:

@@ -101,13 +101,15 @@ def read_territory(session: Session, at: datetime) -> tuple[TownTerritory, int]:
     return made, ground.version
 
 
-def keep_territory(session: Session, at: datetime) -> Keeping:
-    """Brings the kept territory up to a moment (now), made anew only where something changed.
+def keep_territory(session: Session, at: datetime, *, anew: bool = False) -> Keeping:
+    """Brings the kept territory up to a moment (now), made anew only where something changed, or all of it.
 
     One at a time, and never beside a writer of the ground. Raises what `town_territory` raises; what was kept
     before then stays and is known as old by its version.
     """
     lock_ground(session)
+    if anew:
+        session.execute(text("delete from kept_territory"))
     made, ground, touched = _present(session, at)
     kept = _kept(session, at)
     if touched is not None and not len(touched):

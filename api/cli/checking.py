@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
@@ -12,13 +13,24 @@ from api.cli.output import Json, finish, language, say, steps
 from api.i18n import translate
 from dispatch.checking import check_record
 from grid.checking import check_ground
+from grid.mending import mend_ground
 
 
-def check(as_json: Json = False) -> None:
+def check(
+    mend: Annotated[
+        bool, typer.Option("--mend", help="First mend what needs no decision by people.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Prove that the town's data is whole; exit 1 when something is wrong. Example: gridward check"""
-    with opened(keep=False) as (_, session), steps() as step:
+    with opened(keep=mend) as (_, session), steps() as step:
+        now = datetime.now(UTC)
+        mended = None
+        if mend:
+            step("mend")
+            mended = asdict(mend_ground(session, now))
         step("ground")
-        findings = check_ground(session, datetime.now(UTC))
+        findings = check_ground(session, now)
         step("record")
         findings += check_record(session)
     plain = [asdict(item) for item in findings]
@@ -30,6 +42,7 @@ def check(as_json: Json = False) -> None:
             things=", ".join(map(str, item.things)),
         )
         say("check.finding", sentence=sentence, repair=item.repair)
-    finish({"ok": not findings, "findings": plain}, as_json)
+    told = {} if mended is None else {"mended": mended}
+    finish({"ok": not findings, **told, "findings": plain}, as_json)
     if findings:
         raise typer.Exit(1)

@@ -309,6 +309,7 @@ def place_values(placement: Placement) -> dict[str, Any]:
         "geocoding": {
             "reading": placement.reading,
             "candidates": list(placement.candidates),
+            **({"segments": list(placement.segments)} if known and placement.segments else {}),
         },
         "segment_id": located.segment_id if located else None,
         "side": located.side if located else None,

@@ -14,9 +14,21 @@ from starlette.staticfiles import StaticFiles
 from api.errors import add_error_answers
 from api.limits import RateLimits
 from api.live import LiveFeed
+from api.metrics import Metrics, RequestTimes
+from api.oidc import Provider
 from api.pages import routers as page_routers
 from api.pages.security import SecurityHeaders
-from api.routes import accounts, grids, ground, health, incidents, live, reporters
+from api.routes import (
+    accounts,
+    grids,
+    ground,
+    health,
+    incidents,
+    live,
+    notices,
+    outgoing,
+    reporters,
+)
 from api.services import Services, make_services
 
 STATIC = Path(__file__).parent / "static"
@@ -55,8 +67,12 @@ def make_app(services: Services | None = None) -> FastAPI:
     web = app.state.services.settings.web
     app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
     app.state.limits = RateLimits(web)
+    oidc = app.state.services.settings.oidc
+    app.state.oidc = Provider(oidc) if oidc.oidc_issuer else None
+    app.state.metrics = Metrics(app.state.services)
+    app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
-    for module in (incidents, reporters, ground, grids, accounts, live, health):
+    for module in (incidents, reporters, ground, grids, accounts, live, notices, outgoing, health):
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)

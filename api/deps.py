@@ -27,7 +27,7 @@ from grid.core.errors import NotAllowed
 
 SESSION_COOKIE = "gridward_session"
 LANGUAGE_COOKIE = "gridward_lang"
-PASSWORD_PAGE = "/account"
+PASSWORD_PAGE = "/account"  # noqa: S105 (an address)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

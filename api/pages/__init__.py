@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from api.pages import console, entrance, field, own_account, public
+from api.pages import console, elsewhere, entrance, field, own_account, public
 
-routers = (entrance.router, own_account.router, console.router, field.router, public.router)
+routers = (
+    entrance.router,
+    elsewhere.router,
+    own_account.router,
+    console.router,
+    field.router,
+    public.router,
+)
 
 __all__ = ["routers"]

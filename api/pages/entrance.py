@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api import auth
+from api.auth import Account
 from api.deps import SESSION_COOKIE, DbSession, Lang, MaybeAccount, Now, ServicesDep
 from api.i18n import translate
 from api.limits import limits_of
@@ -25,9 +26,16 @@ def home(request: Request, account: MaybeAccount) -> Response:
 
 
 @router.get("/login")
-def login_form(request: Request, next: str = "/") -> Response:  # noqa: A002 (the address says so)
+def login_form(request: Request, services: ServicesDep, next: str = "/") -> Response:  # noqa: A002 (the address says so)
     """The sign-in form; `next` is where to go afterwards, within this site only."""
-    return page(request, "login.html", problem=None, next=own_path(next), username="")
+    return page(
+        request,
+        "login.html",
+        problem=None,
+        next=own_path(next),
+        username="",
+        elsewhere=services.settings.oidc.oidc_label if services.settings.oidc.oidc_issuer else None,
+    )
 
 
 @router.post("/login")
@@ -59,11 +67,14 @@ def login(
             problem=problem,
             next=own_path(next),
             username=username,
+            elsewhere=services.settings.oidc.oidc_label
+            if services.settings.oidc.oidc_issuer
+            else None,
         )
     secret, account = made
     target = own_path(next)
     if target == "/":
-        target = "/console" if account.may("console") else "/field"
+        target = first_page(account)
     answer = RedirectResponse(target, status_code=303)
     keep_session(request, answer, secret, hours)
     return answer
@@ -78,6 +89,11 @@ def logout(request: Request, session: DbSession) -> Response:
     answer = RedirectResponse("/", status_code=303)
     answer.delete_cookie(SESSION_COOKIE)
     return answer
+
+
+def first_page(account: Account) -> str:
+    """Where somebody's day begins."""
+    return "/console" if account.may("console") else "/field"
 
 
 def own_path(target: str) -> str:

@@ -11,10 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from grid.core.settings import DatabaseSettings, TownSettings, WebSettings
+from grid.core.settings import (
+    DatabaseSettings,
+    NoticeSettings,
+    OidcSettings,
+    TownSettings,
+    WebSettings,
+)
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLOORS = ("grid", "dispatch", "maps", "api", "fixtures")
+
+
+GROUPS = (DatabaseSettings, TownSettings, WebSettings, NoticeSettings, OidcSettings)
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -72,7 +81,7 @@ def test_an_import_upward_is_found(copy: Path, file: str, statement: str) -> Non
 
 def test_every_setting_is_explained() -> None:
     explained = (ROOT / ".env.example").read_text()
-    for group in (DatabaseSettings, TownSettings, WebSettings):
+    for group in GROUPS:
         for name in group.model_fields:
             variable = f"GRIDWARD_{name.upper()}"
             found = re.search(rf"((?:^#.*\n)+)#?\s*{variable}=", explained, re.M)
@@ -82,11 +91,7 @@ def test_every_setting_is_explained() -> None:
 
 def test_what_is_explained_is_a_setting() -> None:
     explained = (ROOT / ".env.example").read_text()
-    known = {
-        f"GRIDWARD_{name.upper()}"
-        for group in (DatabaseSettings, TownSettings, WebSettings)
-        for name in group.model_fields
-    }
+    known = {f"GRIDWARD_{name.upper()}" for group in GROUPS for name in group.model_fields}
     # Read by the commands, the scripts and these tests.
     known |= {"GRIDWARD_LANG", "GRIDWARD_PYTHON", "GRIDWARD_TEST_DATA"}
     assert set(re.findall(r"^#?\s*(GRIDWARD_\w+)=", explained, re.M)) - known == set()

@@ -95,7 +95,7 @@ class Provider:
         claims = self._claims(written)
         registry = JWTClaimsRegistry(
             leeway=CLOCK_LEEWAY_SECONDS,
-            iss={"essential": True, "value": self._settings.oidc_issuer},
+            iss={"essential": True, "value": self._settings.oidc_issuer or ""},
             aud={"essential": True, "value": self._settings.oidc_client_id},
             nonce={"essential": True, "value": attempt.nonce},
             sub={"essential": True},

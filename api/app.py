@@ -27,6 +27,7 @@ from api.routes import (
     live,
     notices,
     outgoing,
+    places,
     reporters,
 )
 from api.services import Services, make_services
@@ -72,7 +73,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.metrics = Metrics(app.state.services)
     app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
-    for module in (incidents, reporters, ground, grids, accounts, live, notices, outgoing, health):
+    for module in (incidents, places, reporters, ground, grids, accounts, live, notices, outgoing, health):
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)

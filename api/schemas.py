@@ -86,6 +86,9 @@ class PlaceIn(BaseModel):
     candidate: int | None = Field(default=None, ge=0)
     category: str | None = None
     version: int | None = None
+    # The place is learned with the words of the text, or with these words marked in it, unless told not to.
+    learn: bool = True
+    words: str | None = Field(default=None, max_length=100)
 
 
 class GeoPoint(BaseModel):
@@ -112,6 +115,7 @@ class IncidentOut(BaseModel):
     address: str | None
     location: GeoPoint | None
     span: dict[str, Any] | None
+    span_segments: list[dict[str, Any]]
     candidates: list[dict[str, Any]]
     reading: dict[str, Any]
     segment: dict[str, Any] | None
@@ -188,6 +192,7 @@ def incident_out(
         "location": location,
         "candidates": geocoding.get("candidates", []),
         "reading": geocoding.get("reading", {}),
+        "span_segments": geocoding.get("segments", []),
         "segment": segment,
         "grid": _pair(row["grid_code"], row["grid_name"]),
         "cell": row["cell_code"],

@@ -45,6 +45,8 @@ class GivenPoint:
     lon: float
     lat: float
     datum: str
+    # Set by a person who saw the map: never taken for a default point.
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,12 @@ class Placement:
     # Of a stretch: each segment it runs along with the metres of it there and the grid, most first.
     segments: tuple[dict[str, Any], ...] = ()
 
+    def point(self) -> GivenPoint | None:
+        """The place as a point in WGS 84; None when none is known."""
+        if self.lon is None or self.lat is None:
+            return None
+        return GivenPoint(self.lon, self.lat, "wgs84", by_hand=True)
+
 
 def find_place(
     session: Session,
@@ -82,7 +90,8 @@ def find_place(
     epsg = ground.town.plane_epsg
     if point is not None:
         place = _in_plane(point, epsg)
-        if place is not None and is_default_point(ground.default_points, place[0], place[1]):
+        doubted = place is not None and not point.by_hand
+        if place and doubted and is_default_point(ground.default_points, place[0], place[1]):
             answer = read_texts(texts, ground, near=None)
             return _without_point(
                 _from_answer(session, ground, settings, at, answer), place[0], place[1]

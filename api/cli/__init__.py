@@ -25,6 +25,9 @@ COMMANDS = {
     "grids": Place("api.cli.grids", "app", "Move segments, split, merge and rename grids."),
     "crews": Place("api.cli.crews", "crews", "Who holds which post, at any moment."),
     "cells": Place("api.cli.cells", "app", "Standard unit cells."),
+    "places": Place(
+        "api.cli.places", "app", "What corrections taught; points that stand for unknown."
+    ),
     "geocode": Place("api.cli.pointing", "geocode", "Find the places of a table's words."),
     "route": Place("api.cli.pointing", "route", "Find who answers for a table's points."),
     "export": Place("api.cli.exporting", "export", "Write a layer for QGIS or geopandas."),

@@ -28,6 +28,7 @@ from grid.cells import load_cells
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, NotFound
 from grid.loading.absences import load_absences
+from grid.loading.aliases import load_aliases
 from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
 from grid.loading.places import load_boundaries, load_places
@@ -147,6 +148,17 @@ def places(
         frame, refused = vector.read_places(file, layer, mapping_of(mapping), crs, datum_change)
         changed = load_places(session, frame)
     _told({"read": len(frame), "new_or_changed": changed}, refused, dry_run, as_json)
+
+
+@app.command()
+def aliases(
+    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Import former and short names of streets and places. Example: gridward import aliases names.csv"""
+    with opened(keep=not dry_run) as (_, session):
+        table = read_table(file, mapping_of(mapping), needed=("alias", "name"))
+        report = load_aliases(session, table)
+    _told({"taken": report.taken, "new": report.new}, report.refused, dry_run, as_json)
 
 
 @app.command()

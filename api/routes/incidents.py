@@ -27,7 +27,7 @@ from api.limits import limits_of
 from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, incident_out
 from api.services import Services
 from dispatch import evidence as evidence_store
-from dispatch import reading, steps
+from dispatch import place_needed, reading, steps
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
 from grid.core.errors import BadInput
@@ -248,11 +248,12 @@ def place(
     point = None
     if asked.lon is not None and asked.lat is not None:
         point = GivenPoint(asked.lon, asked.lat, asked.datum or "wgs84")
-    steps.fix_place(
+    place_needed.choose_place(
         session,
         services.desk,
         number,
         steps.PlaceGiven(point, asked.candidate, asked.category, asked.version),
+        place_needed.Teaching(asked.learn, asked.words or None),
         actor_of(account),
         now,
     )

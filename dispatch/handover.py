@@ -65,7 +65,7 @@ def incidents_changing(
             "open": list(OPEN_STATUSES),
         },
     ).all()
-    crews = _Crews(session, from_at, crew_of or {})
+    crews = Crews(session, from_at, crew_of or {})
     return [
         HandOver(
             row.number,
@@ -79,7 +79,7 @@ def incidents_changing(
     ]
 
 
-class _Crews:
+class Crews:
     """Crews at one moment, each read once."""
 
     def __init__(self, session: Session, at: datetime, crew_of: dict[str, str]) -> None:

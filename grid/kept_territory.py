@@ -26,7 +26,7 @@ from grid.core.crs import geometries_from_plane
 from grid.nearest import SegmentIndex
 from grid.territory import Reserved, Territory, ground_of, territory_after
 from grid.territory.trace import TILE_M
-from grid.town import lock_ground, town_facts
+from grid.town import lock_ground, town_facts, try_lock_ground
 from grid.town_territory import TownTerritory, town_territory
 
 # Part of what a kept territory was made of: raised when the rule of the nearest segment changes.
@@ -121,8 +121,16 @@ def keep_territory(session: Session, at: datetime, *, anew: bool = False) -> Kee
     _write_ground(session, made, touched)
     _write_segments(session, at)
     _write_state(session, ground, made, at)
-    anew = len(made.whole.labels) if touched is None else len(touched)
-    return Keeping("whole" if touched is None else "local", anew, ground.version)
+    if touched is None:
+        return Keeping("whole", len(made.whole.labels), ground.version)
+    return Keeping("local", len(touched), ground.version)
+
+
+def keep_if_free(session: Session, at: datetime) -> Keeping | None:
+    """`keep_territory`, unless somebody else is writing the ground just now: None, and nobody waits."""
+    if not try_lock_ground(session):
+        return None
+    return keep_territory(session, at)
 
 
 def territory_frame(session: Session, at: datetime) -> gpd.GeoDataFrame:

@@ -56,3 +56,8 @@ def ground_changed(session: Session) -> None:
 def lock_ground(session: Session) -> None:
     """One writer of the ground at a time, until the transaction ends."""
     session.execute(text("select pg_advisory_xact_lock(7305115)"))
+
+
+def try_lock_ground(session: Session) -> bool:
+    """`lock_ground` without waiting; False when another writer is at work."""
+    return bool(session.scalar(text("select pg_try_advisory_xact_lock(7305115)")))

@@ -17,12 +17,13 @@ COMMANDS = {
     "serve": Place(
         "api.cli.serving", "serve", "Start the database, bring it up to date and serve."
     ),
+    "worker": Place("api.cli.worker", "worker", "Send notices and run jobs beside the servers."),
     "db": Place("api.cli.database", "app", "The town's database."),
     "demo": Place("api.cli.demonstration", "demo", "Load the invented town."),
     "import": Place("api.cli.importing", "app", "Streets, people and incidents from files."),
     "divide": Place("api.cli.dividing", "divide", "Divide the streets into balanced grids."),
     "divisions": Place("api.cli.dividing", "divisions", "Divisions proposed and in force."),
-    "grids": Place("api.cli.grids", "app", "Move segments, split, merge and rename grids."),
+    "grids": Place("api.cli.grid_areas", "app", "Move segments, split, merge, name grids; give areas."),
     "crews": Place("api.cli.crews", "crews", "Who holds which post, at any moment."),
     "cells": Place("api.cli.cells", "app", "Standard unit cells."),
     "places": Place(
@@ -32,6 +33,7 @@ COMMANDS = {
     "route": Place("api.cli.pointing", "route", "Find who answers for a table's points."),
     "export": Place("api.cli.exporting", "export", "Write a layer for QGIS or geopandas."),
     "check": Place("api.cli.checking", "check", "Prove that the town's data is whole."),
+    "seal": Place("api.cli.sealing", "seal", "Seal the record of every day that is over."),
     "account": Place("api.cli.accounts", "app", "Who may sign in."),
 }
 app = LazyGroup(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say
-from dispatch.handover import incidents_of_plan
+from dispatch.handover import HandOver, incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
 from grid.core.errors import BadInput
 from grid.in_force import withdraw_planned
@@ -143,7 +143,6 @@ def _change(
         changed = 0
         if not dry_run:
             changed = apply_plan(session, plan, allow_disconnected=allow_disconnected)
-    shown = [asdict(item) for item in incidents]
     result = {
         "from": plan.from_at.isoformat(),
         "sides": len(plan.moves),
@@ -151,10 +150,17 @@ def _change(
         "grids_made": [made.code for made in plan.made],
         "grids_ended": list(plan.ended),
         "would_be_disconnected": list(plan.disconnected),
-        "dry_run": dry_run,
     }
+    more = {"moves": list(plan.moves)} if as_json else {}
+    told({**result, **more}, incidents, dry_run, as_json)
+
+
+def told(result: dict[str, Any], incidents: list[HandOver], dry_run: bool, as_json: bool) -> None:
+    """The result of a change with the open incidents that change owner: as one object, or as tables."""
+    shown = [asdict(item) for item in incidents]
+    result = {**result, "dry_run": dry_run}
     if as_json:
-        finish({**result, "moves": list(plan.moves), "incidents": shown}, True)
+        finish({**result, "incidents": shown}, True)
         return
     if shown:
         table = Table(*shown[0])

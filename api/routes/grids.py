@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, BackgroundTasks, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.auth import Account
-from api.deps import DbSession, Now, allowed
+from api.deps import DbSession, Now, ServicesDep, allowed
+from api.routes.grid_areas import keep_after
+from api.routes.grid_areas import router as areas_router
 from api.routes.incidents import PROBLEMS
 from dispatch.handover import incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
@@ -21,6 +23,7 @@ from grid.models import SIDES
 from grid.town import lock_ground
 
 router = APIRouter(prefix="/api/v1/grids", tags=["grids"])
+router.include_router(areas_router)
 MOST_SEGMENTS = 20_000
 
 
@@ -64,8 +67,10 @@ class ChangeOut(BaseModel):
 def change(
     asked: ChangeIn,
     session: DbSession,
+    services: ServicesDep,
     now: Now,
     account: Annotated[Account, Depends(allowed("edit_grids"), scope="function")],
+    after: BackgroundTasks,
 ) -> ChangeOut:
     """Moves, splits, merges or renames grids from a moment on; with `dry_run` only shows what would happen.
 
@@ -80,6 +85,7 @@ def change(
     incidents = [asdict(item) for item in incidents_of_plan(session, plan)]
     if not asked.dry_run:
         apply_plan(session, plan, allow_disconnected=asked.allow_disconnected)
+        after.add_task(keep_after, services, datetime.now(UTC))
     return ChangeOut(
         action=asked.action,
         from_at=plan.from_at,

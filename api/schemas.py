@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.i18n import Language, translate
-
-AMBER_FROM = 0.8
 
 
 class LocationIn(BaseModel):
@@ -38,12 +36,17 @@ class PasswordIn(BaseModel):
 
 
 class ReporterIn(BaseModel):
-    """Who reports; both may be left out."""
+    """Who reports, and how they want to hear what becomes of it; all may be left out."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, max_length=200)
     phone: str | None = Field(default=None, max_length=50)
+    mail: str | None = Field(
+        default=None, max_length=254, pattern=r"^[^@\s<>?&/\"']{1,64}@[^@\s<>?&/\"']{1,190}$"
+    )
+    tell_by: Literal["sms", "mail"] | None = None
+    language: Literal["zh", "en"] | None = None
 
 
 class IncidentIn(BaseModel):
@@ -73,6 +76,10 @@ class MoveIn(BaseModel):
     condition: str | None = None
     category: str | None = None
     version: int | None = None
+    # One task by its id, where it is neither one's own nor the lead's.
+    task: int | None = None
+    # A task added to begin when the lead's is done.
+    after_lead: bool = False
 
 
 class PlaceIn(BaseModel):
@@ -130,12 +137,19 @@ class IncidentOut(BaseModel):
     occurred_at: datetime
     reported_at: datetime
     due_at: datetime | None
+    amber_at: datetime | None
+    reply_due_at: datetime | None
     disposed_at: datetime | None
     ended_at: datetime | None
     lamp: str | None
     version: int
     evidence: list[dict[str, Any]]
     moves: list[str]
+    # How it stands beside its state: supervised, returned, questions, extensions, rework.
+    standing: dict[str, Any]
+    # Of one incident asked for alone: every clock, and who was told of them by which rule.
+    clocks: list[dict[str, Any]] = []
+    chases: list[dict[str, Any]] = []
 
 
 class IncidentPage(BaseModel):
@@ -184,7 +198,7 @@ def incident_out(
             for name in (
                 *("number", "status", "queue", "urgency", "description", "address", "span"),
                 *("side", "flags", "occurred_at", "reported_at", "due_at", "disposed_at"),
-                *("ended_at", "version"),
+                *("ended_at", "version", "amber_at", "reply_due_at"),
             )
         },
         "channel": row["channel_code"],
@@ -203,6 +217,29 @@ def incident_out(
         "lamp": lamp_of(row, now),
         "evidence": [_evidence(row["number"], item) for item in row["evidence"]],
         "moves": moves or [],
+        "standing": standing_of(row["facts"] or {}),
+    }
+
+
+def standing_of(facts: dict[str, Any]) -> dict[str, Any]:
+    """What the workflow knows beside the state, without the people."""
+    flags = (
+        "supervised",
+        "returned",
+        "not_accepted",
+        "fed_back",
+        "question_open",
+        "forced",
+        "late",
+    )
+    counts = ("extensions", "suspensions", "reworks", "reopened", "open_tasks", "refused_tasks")
+    return {
+        **{name: bool(facts.get(name, False)) for name in flags},
+        **{name: int(facts.get(name, 0)) for name in counts},
+        "extension_asked": facts.get("extension_asked_by") is not None,
+        "suspension_asked": facts.get("suspension_asked_by") is not None,
+        "suspended_until": facts.get("suspended_until"),
+        "appeal": facts.get("appeal"),
     }
 
 
@@ -228,16 +265,20 @@ def reason_text(
 
 
 def lamp_of(row: dict[str, Any], now: datetime) -> str | None:
-    """Green, amber from 80 % of the time given, red past it; None when nothing runs."""
-    due_at, start = row["due_at"], row["dispatched_at"]
-    if due_at is None or start is None:
+    """Green, amber from 80 % of the limit in its own kind of time, red past it; None when nothing runs.
+
+    Past the channel's own reply limit an open incident is red too: the earlier of the two governs.
+    """
+    due_at, amber_at = row["due_at"], row["amber_at"]
+    reply_due_at = row["reply_due_at"] if row["ended_at"] is None else None
+    if reply_due_at is not None and now > reply_due_at:
+        return "red"
+    if due_at is None or row["dispatched_at"] is None:
         return None
     end = row["disposed_at"] or row["ended_at"] or now
     if end > due_at:
         return "red"
-    whole = (due_at - start).total_seconds()
-    used = (end - start).total_seconds()
-    return "amber" if whole > 0 and used / whole >= AMBER_FROM else "green"
+    return "amber" if amber_at is not None and end >= amber_at else "green"
 
 
 def _pair(code: str | None, name: str | None) -> dict[str, str] | None:
@@ -251,8 +292,14 @@ def _task(task: dict[str, Any], with_people: bool) -> dict[str, Any]:
     return {
         **{
             name: task[name]
-            for name in ("id", "post", "lead", "status", "due_at", "accepted_at", "done_at")
+            for name in (
+                *("id", "post", "lead", "after_lead", "round", "status", "due_at", "accept_by"),
+                *("accepted_at", "done_at", "ended_at"),
+            )
         },
+        "note": task["note"] if with_people else None,
+        "ended_by": task["ended_by"] if with_people else None,
+        "moves": task.get("moves", []),
         "assignee": assignee,
         "unit": task["unit"],
     }

@@ -100,12 +100,14 @@ def verify(lines: Iterable[Line], last: tuple[int, str] | None = None) -> list[B
     return sorted(set(breaks), key=lambda found: (found.seq, found.kind))
 
 
-def seal(before: Seal | None, day: date, hashes: Sequence[str]) -> Seal:
-    """Seal of a day over the hashes of all lines written on it, in the order of their table."""
+def seal(before: Seal | None, day: date, hashes: Iterable[str]) -> Seal:
+    """Seal of a day over the hashes of all lines written on it, in order of incident and line."""
     digest = hashlib.sha256(f"{before.hash if before else GENESIS}\n{day.isoformat()}\n".encode())
+    lines = 0
     for each in hashes:
         digest.update(each.encode("ascii"))
-    return Seal(day, len(hashes), digest.hexdigest())
+        lines += 1
+    return Seal(day, lines, digest.hexdigest())
 
 
 def verify_seals(seals: Sequence[Seal], hashes_of: Mapping[date, Sequence[str]]) -> list[date]:

@@ -20,6 +20,7 @@ from dispatch.incidents import LIVE_CHANNEL
 from dispatch.intake import Desk
 from dispatch.steps import wake
 from dispatch.work import THE_CLOCK, Work
+from grid.core.errors import Trouble
 
 TELL_BATCH = 20_000
 WAKE_BATCH = 200
@@ -74,7 +75,8 @@ _TELL = text(f"""
         on conflict do nothing returning incident_id, rule_id, occasion_at
     ), told as (
         insert into notice (incident_id, staff_id, audience, kind, detail, made_at)
-        select f.incident_id, target.staff_id, target.audience, 'chase',
+        select f.incident_id, target.staff_id, target.audience,
+            r.clock || case when r.share < 1 then '_warning' else '_overdue' end,
             jsonb_build_object('number', d.number, 'rule', r.code, 'clock', r.clock,
                 'overdue', r.share = 1, 'at', f.occasion_at, 'due_at', d.due_at), :now
         from fresh f join due d on d.incident_id = f.incident_id
@@ -112,7 +114,7 @@ def sweep(session: Session, desk: Desk, now: datetime, batch: int = TELL_BATCH) 
     """
     planned = _plan_missing(session, desk, now)
     woken = session.scalars(_AWAKE, {"now": now, "batch": WAKE_BATCH}).all()
-    moves = [wake(session, desk, incident_id, now) for incident_id in woken]
+    moves = [_woken(session, desk, incident_id, now) for incident_id in woken]
     row = session.execute(_TELL, {"now": now, "batch": batch, "channel": LIVE_CHANNEL}).one()
     made = [move for move in moves if move is not None]
     full = row.taken >= batch or planned >= WAKE_BATCH
@@ -126,6 +128,12 @@ def sweep(session: Session, desk: Desk, now: datetime, batch: int = TELL_BATCH) 
     )
 
 
+def chase(session: Session, desk: Desk, now: datetime) -> None:
+    """Sweeps until nothing is due; to be called every minute."""
+    while sweep(session, desk, now).more:
+        pass
+
+
 def chases_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
     """Who was told of an incident's clocks: rule, clock, whom, occasion and moment; oldest first."""
     rows = session.execute(
@@ -137,6 +145,15 @@ def chases_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
         {"id": incident_id},
     )
     return [dict(row._mapping) for row in rows]
+
+
+def _woken(session: Session, desk: Desk, incident_id: int, now: datetime) -> str | None:
+    """One incident by itself: what keeps it from moving holds up no other."""
+    try:
+        with session.begin_nested():
+            return wake(session, desk, incident_id, now)
+    except Trouble:
+        return None
 
 
 def _plan_missing(session: Session, desk: Desk, now: datetime) -> int:

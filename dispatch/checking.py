@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import shapely
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from dispatch.chain import Line, verify
 from dispatch.incidents import chained_fields
 from dispatch.reading import OPEN_STATUSES
+from dispatch.seal import EARLIEST_ZONE, check_seals
 from grid.checking import SHOWN, Finding
 from grid.core.crs import to_plane
 from grid.given_areas import town_boundary
@@ -22,10 +24,11 @@ BATCH = 5000
 ON_BOUNDARY_M = 0.5
 
 
-def check_record(session: Session) -> list[Finding]:
+def check_record(session: Session, zone: ZoneInfo = EARLIEST_ZONE) -> list[Finding]:
     """Every finding on incidents and their history; empty when all is well."""
     return [
         *_history(session),
+        *check_seals(session, zone),
         *_floating(session),
         *_left_behind(session),
         *_outside(session),
@@ -118,7 +121,7 @@ def _floating(session: Session) -> list[Finding]:
         text(
             "select number from incident i where status = any(:open) and queue is null"
             " and not exists (select 1 from task t where t.incident_id = i.id"
-            " and t.status in ('offered', 'accepted', 'arrived') and t.assignee_id is not null)"
+            " and t.status in ('offered', 'accepted', 'arrived') and num_nonnulls(t.assignee_id, t.unit_id) > 0)"
             " order by number"
         ),
         {"open": list(OPEN_STATUSES)},

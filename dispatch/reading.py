@@ -37,7 +37,7 @@ COLUMNS = """
     i.id, i.number, i.version, i.status, i.queue, i.channel_code, i.category_code,
     c.name_zh as category_zh, c.name_en as category_en, c.urgency, i.description, i.address,
     i.flags, i.occurred_at, i.reported_at, i.filed_at, i.dispatched_at, i.disposed_at, i.ended_at,
-    i.due_at, i.given_datum, i.given_lon, i.given_lat, st_x(i.point) as lon, st_y(i.point) as lat,
+    i.due_at, i.amber_at, i.reply_due_at, i.given_datum, i.given_lon, i.given_lat, st_x(i.point) as lon, st_y(i.point) as lat,
     st_asgeojson(i.span)::json as span, i.match, i.confidence, i.spread_m, i.geocoding,
     i.segment_id, street.name as street, i.side, i.distance_m, i.cell_code,
     g.code as grid_code, g.name as grid_name, ng.code as neighbour_code, ng.name as neighbour_name,

@@ -10,7 +10,7 @@ from typing import Any
 from dispatch import clocks as clock_steps
 from dispatch.catalogue import CategoryFacts, ConditionFacts
 from dispatch.clocks import Clock, ClockKind, Pause
-from dispatch.deadlines import LimitTable, seed_stage_rules
+from dispatch.deadlines import LimitTable, governing, seed_stage_rules
 from dispatch.facts import Actor, Facts, Given, Rules
 from dispatch.incidents import Line
 from dispatch.moves import State
@@ -52,6 +52,42 @@ class Standing:
     def at(self, now: datetime, calendar: WorkCalendar) -> Standing:
         """The same with what only the clocks know told for this moment: overdue, extensions granted."""
         return replace(self, facts=facts_now(self.facts, self.clocks, calendar, now))
+
+
+def clocks_at(standing: Standing, now: datetime, calendar: WorkCalendar) -> list[dict[str, Any]]:
+    """Every clock as it stands at a moment, in order of their beginning.
+
+    kind, value, unit, started_at, stopped_at, due_at and amber_at (None while paused before them), paused_for
+    (reasons), used_minutes and allowed_minutes (of the limit's own kind of time), extensions, round, lamp,
+    governs (True for the running clock that is due first), unofficial (rests on a year not yet published).
+    """
+    known = sorted(standing.clocks.values(), key=lambda each: (each.started_at, each.kind))
+    rows = [_clock_at(clock, now, calendar) for clock in known]
+    running = {row["kind"]: row["due_at"] for row in rows if row["stopped_at"] is None}
+    first = governing(running)
+    for row in rows:
+        row["governs"] = first is not None and row["kind"] == first[0]
+    return rows
+
+
+def _clock_at(clock: Clock, now: datetime, calendar: WorkCalendar) -> dict[str, Any]:
+    return {
+        "kind": clock.kind.value,
+        "value": clock.limit.value,
+        "unit": clock.limit.unit.value,
+        "started_at": clock.started_at,
+        "stopped_at": clock.stopped_at,
+        "due_at": clock_steps.due_at(clock, calendar),
+        "amber_at": clock_steps.due_at(clock, calendar, clock_steps.AMBER_SHARE),
+        "paused_for": [pause.why for pause in clock.pauses if pause.until is None],
+        "used_minutes": round(clock_steps.used_minutes(clock, now, calendar), 2),
+        "allowed_minutes": clock_steps.allowed_minutes(clock, calendar),
+        "extensions": clock.extensions,
+        "round": clock.round,
+        "lamp": clock_steps.clock_lamp(clock, now, calendar).value,
+        "governs": False,
+        "unofficial": clock_steps.unofficial(clock, calendar),
+    }
 
 
 def stage_limits(

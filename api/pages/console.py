@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False)
 
 QUEUES = (
     *("place_needed", "to_accept", "category_needed", "no_person", "no_grid"),
-    *("to_dispatch", "returned", "not_accepted"),
+    *("to_dispatch", "returned", "not_accepted", "task_returned", "to_assign", "overdue"),
 )
 STATUSES = (
     *("reported", "verifying", "accepted", "filed", "dispatched", "in_disposal", "suspended"),

@@ -28,8 +28,10 @@ from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, 
 from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import place_needed, reading, steps
+from dispatch.chasing import chases_of
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
+from dispatch.standing import clocks_at, from_json
 from grid.core.errors import BadInput
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
@@ -50,6 +52,7 @@ class Shape:
         language: Language,
         now: datetime,
     ) -> None:
+        self._services, self._session = services, session
         self._language, self._now, self._account = language, now, account
         self._moves = (
             steps.MoveList(session, services.desk, actor_of(account), now) if account else None
@@ -59,6 +62,19 @@ class Shape:
         if self._moves is None:
             return incident_out(row, self._language, self._now, with_people=False)
         return incident_out(row, self._language, self._now, self._moves.of(row))
+
+    def whole(self, row: dict[str, Any]) -> dict[str, Any]:
+        """One incident with its clocks and with whom they made us tell."""
+        shown = self(row)
+        if self._moves is None:
+            return shown
+        _, catalogue = self._services.desk.read(self._session)
+        standing = from_json(row["facts"], row["clocks"])
+        return {
+            **shown,
+            "clocks": clocks_at(standing, self._now, catalogue.calendar),
+            "chases": chases_of(self._session, row["id"]),
+        }
 
 
 def get_shape(
@@ -110,6 +126,9 @@ def report(
             point=point,
             reporter_name=asked.reporter.name if asked.reporter else None,
             reporter_phone=asked.reporter.phone if asked.reporter else None,
+            reporter_mail=asked.reporter.mail if asked.reporter else None,
+            tell_by=asked.reporter.tell_by if asked.reporter else None,
+            language=asked.reporter.language if asked.reporter else None,
             external_id=asked.external_id,
             # A key belongs to its sender: nobody can read another's incident by guessing a key.
             idempotency_key=f"{who}|{idempotency_key}" if idempotency_key else None,
@@ -121,7 +140,7 @@ def report(
     response.status_code = 201 if taken.created else 200
     response.headers["Location"] = f"/api/v1/incidents/{taken.number}"
     row = reading.one_incident(session, taken.number)
-    return shape(row)
+    return shape.whole(row)
 
 
 @router.get("", response_model=IncidentPage, responses=PROBLEMS)
@@ -188,7 +207,7 @@ def queues(session: DbSession, account: SignedIn, scope: Reach) -> dict[str, int
 def one(number: str, session: DbSession, scope: Reach, shape: ShapeDep) -> dict[str, Any]:
     """One incident, with the moves that this account may make now."""
     row = reading.one_incident(session, number, scope=scope)
-    return shape(row)
+    return shape.whole(row)
 
 
 @router.get("/{number}/history", responses=PROBLEMS)
@@ -224,11 +243,13 @@ def move(
             condition=asked.condition,
             category=asked.category,
             version=asked.version,
+            task=asked.task,
+            after_lead=asked.after_lead,
         ),
         actor_of(account),
         now,
     )
-    return shape(reading.one_incident(session, number))
+    return shape.whole(reading.one_incident(session, number))
 
 
 @router.post("/{number}/place", response_model=IncidentOut, responses=PROBLEMS)
@@ -257,7 +278,7 @@ def place(
         actor_of(account),
         now,
     )
-    return shape(reading.one_incident(session, number))
+    return shape.whole(reading.one_incident(session, number))
 
 
 @router.post("/{number}/evidence", status_code=201, responses=PROBLEMS)

@@ -20,6 +20,7 @@ from api.pages import routers as page_routers
 from api.pages.security import SecurityHeaders
 from api.routes import (
     accounts,
+    administration,
     grids,
     ground,
     health,
@@ -73,7 +74,19 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.metrics = Metrics(app.state.services)
     app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
-    for module in (incidents, places, reporters, ground, grids, accounts, live, notices, outgoing, health):
+    for module in (
+        incidents,
+        places,
+        reporters,
+        ground,
+        grids,
+        accounts,
+        live,
+        notices,
+        outgoing,
+        health,
+        administration,
+    ):
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)

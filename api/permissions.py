@@ -28,6 +28,10 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "edit_grids": frozenset({"administrator", "watch_chief", "dispatcher", "analyst"}),
     "move": DESK_ROLES | POST_ROLES | {"collector", "leader"},
     "see_reporter": DESK_ROLES,
+    # What could not be sent, and sending it again.
+    "see_deliveries": DESK_ROLES,
+    # Contact channels, other systems, what residents are told.
+    "manage_sending": frozenset({"administrator"}),
     "see_people": DESK_ROLES | READING_ROLES | POST_ROLES | {"collector"},
     "export": DESK_ROLES | READING_ROLES,
     "console": DESK_ROLES | READING_ROLES,

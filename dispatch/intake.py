@@ -54,6 +54,10 @@ class Report:
     point: GivenPoint | None = None
     reporter_name: str | None = None
     reporter_phone: str | None = None
+    # How the reporter wants to hear of it: by sms or mail, in zh or en; none: not told.
+    reporter_mail: str | None = None
+    tell_by: str | None = None
+    language: str | None = None
     external_id: str | None = None
     idempotency_key: str | None = None
     occurred_at: datetime | None = None
@@ -128,7 +132,7 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
 
     `now` is the moment the report arrives. Raises BadInput `channel.unknown`, `category.unknown`,
     `datum.unknown`, `point.not_finite`, `report.empty`, `report.too_long`, `report.unreadable`,
-    `report.in_future`; Conflict `incident.key_reused` when a key comes back with another report.
+    `report.in_future`, `report.no_way_to_tell`; Conflict `incident.key_reused` when a key comes back with another report.
     """
     _check(report, now)
     ground, catalogue = desk.read(session)
@@ -163,7 +167,15 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     incident_id = incidents.add_incident(session, values)
     if incident_id is None:
         return _raced(session, report, channel)
-    incidents.add_reporter(session, incident_id, report.reporter_name, report.reporter_phone)
+    incidents.add_reporter(
+        session,
+        incident_id,
+        report.reporter_name,
+        report.reporter_phone,
+        report.reporter_mail,
+        report.tell_by,
+        report.language,
+    )
     detail = {"reason": values["reason"], "geocoding": values["geocoding"]}
     told = [Line("report", None, State.REPORTED.value, detail=detail), *opened.lines]
     actors = [actor, *["system"] * len(opened.lines)]
@@ -327,6 +339,9 @@ def cell_of(session: Session, placement: Placement) -> str | None:
 def _check(report: Report, now: datetime) -> None:
     if not report.description.strip() and not (report.address or "").strip() and not report.point:
         raise BadInput("report.empty", field="description")
+    addresses = {"sms": report.reporter_phone, "mail": report.reporter_mail}
+    if report.tell_by is not None and not addresses.get(report.tell_by):
+        raise BadInput("report.no_way_to_tell", field="reporter.tell_by", tell_by=report.tell_by)
     for name in ("description", "address", "external_id", "reporter_name", "reporter_phone"):
         written = getattr(report, name) or ""
         if len(written) > LONGEST_TEXT:

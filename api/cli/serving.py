@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,7 @@ from api.cli.demonstration import SAMPLE_PASSWORD, SAMPLE_ROLES, load_demo
 from api.cli.opening import prepare
 from api.cli.output import say, steps
 from api.services import Services
+from api.worker import working
 from fixtures.town import make_town
 from grid.core.cluster import Cluster
 from grid.core.errors import BadInput, NotAllowed
@@ -63,7 +64,8 @@ def serve(
         )
         try:
             server = AnnouncingServer(config, _announcement(services, host, port))
-            server.run()
+            with working(services) if services.settings.notices.worker else nullcontext():
+                server.run()
         finally:
             services.engine.dispose()
         if not server.started:

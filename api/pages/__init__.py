@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from api.pages import console, elsewhere, entrance, field, own_account, public
+from api.pages import administration, console, elsewhere, entrance, field, own_account, public
 
 routers = (
+    administration.router,
     entrance.router,
     elsewhere.router,
     own_account.router,

@@ -334,3 +334,62 @@ def test_a_leader_sees_the_grids_below_and_a_unit_its_people(
         assert (number in [i["number"] for i in listed["items"]]) is expected
         searched = desk.client.get(f"/api/v1/incidents?q={number}", headers=headers).json()
         assert (searched["total"] == 1) is expected, "a number opens no door either"
+
+
+# The administrator.
+
+
+def test_an_administrator_makes_changes_and_closes_accounts(desk: Office) -> None:
+    made = desk.post(
+        "admin",
+        "/accounts",
+        {"username": "xin", "name": "小新", "role": "operator", "staff_no": ""},
+    )
+    assert made.status_code == 201, made.text
+    password = made.json()["password"]
+    headers = bearer(desk, "xin", password)
+    assert code_of(desk.client.get("/api/v1/me", headers=headers)) == (403, "auth.must_change")
+    again = desk.post("admin", "/accounts", {"username": "xin", "role": "operator"})
+    assert code_of(again) == (409, "account.taken")
+    changed = desk.ask("admin", "PATCH", "/accounts/xin", json={"role": "dispatcher", "name": "新"})
+    assert changed.status_code == 204
+    # Another role ends what the old one had opened.
+    assert desk.client.get("/api/v1/me", headers=headers).status_code == 401
+    (listed,) = [a for a in desk.get("admin", "/accounts").json() if a["username"] == "xin"]
+    assert (listed["role"], listed["name"], listed["must_change"]) == ("dispatcher", "新", True)
+    second = desk.post("admin", "/accounts/xin/password", {}).json()["password"]
+    assert second != password
+    bearer(desk, "xin", second)
+    assert desk.ask("admin", "PATCH", "/accounts/xin", json={"disabled": True}).status_code == 204
+    refused = desk.client.post("/api/v1/token", data={"username": "xin", "password": second})
+    assert refused.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "/accounts", {"username": "a b", "role": "operator"}, "account.username_bad"),
+        ("POST", "/accounts", {"username": "x", "role": "king"}, "account.role_unknown"),
+        ("POST", "/accounts", {"username": "x", "role": "officer", "staff_no": "?"}, "account.staff_unknown"),
+        ("PATCH", "/accounts/nobody", {"role": "operator"}, "account.unknown"),
+        ("PATCH", "/accounts/admin", {"role": "operator"}, "account.own_role"),
+        ("PATCH", "/accounts/admin", {"disabled": True}, "account.own_role"),
+    ],
+)  # fmt: skip
+def test_what_an_administrator_cannot_do_is_said(
+    desk: Office, method: str, path: str, body: dict[str, Any], expected: str
+) -> None:
+    answer = desk.ask("admin", method, path, json=body)
+    assert answer.json()["code"] == expected
+    assert answer.json()["detail"] != expected
+
+
+def test_nobody_else_administers(desk: Office) -> None:
+    for role in ("operator", "watch_chief", "dispatcher", "leader", "cleaner", "analyst"):
+        assert desk.get(role, "/accounts").status_code == 403
+        assert (
+            desk.post(role, "/accounts", {"username": "x", "role": "administrator"}).status_code
+            == 403
+        )
+        assert desk.post(role, "/accounts/admin/password", {}).status_code == 403
+        assert desk.ask(role, "PATCH", "/accounts/operator", json={"role": "administrator"}).status_code == 403  # fmt: skip

@@ -24,7 +24,7 @@ export function query(path, values = {}) {
   return `/api/v1/${path}${text ? `?${text}` : ""}`;
 }
 
-async function call(url, options = {}) {
+async function ask(url, options = {}) {
   let answer;
   try {
     answer = await fetch(url, {
@@ -41,17 +41,25 @@ async function call(url, options = {}) {
   return body;
 }
 
-export const get = (path, values, signal) => call(query(path, values), { signal });
+export const get = (path, values, signal) => ask(query(path, values), { signal });
 
 export const post = (path, body, headers = {}) =>
-  call(query(path), {
+  ask(query(path), {
     method: "POST",
     body: JSON.stringify(body),
     headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf(), ...headers },
   });
 
+/** Any other method: PUT, PATCH, DELETE. */
+export const call = (method, path, body = null) =>
+  ask(query(path), {
+    method,
+    body: body === null ? null : JSON.stringify(body),
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf() },
+  });
+
 export const upload = (path, form, headers = {}) =>
-  call(query(path), { method: "POST", body: form, headers: { "X-CSRF-Token": csrf(), ...headers } });
+  ask(query(path), { method: "POST", body: form, headers: { "X-CSRF-Token": csrf(), ...headers } });
 
 /** The latest call wins: an earlier one still on its way is given up. */
 export function latest() {

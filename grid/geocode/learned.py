@@ -125,13 +125,15 @@ def lesson(text: str, gazetteer: Gazetteer) -> Lesson | None:
     """
     parsed = read(text, gazetteer)
     answer = geocode(text, gazetteer)
-    if answer.match in _EXACT and answer.confidence >= _EXACT_FROM:
+    if answer.match in _EXACT and answer.confidence >= _EXACT_FROM and not answer.learned_id:
         return None
     if parsed.offset_m or parsed.direction or parsed.side == "opposite" or parsed.span is not None:
         return None
     if parsed.house is not None and parsed.street is not None and parsed.cross is None:
         return _number_lesson(parsed, text, gazetteer)
-    if parsed.landmark is None or parsed.landmark.ids or parsed.cross is not None:
+    if parsed.landmark is None or parsed.cross is not None:
+        return None
+    if any(place not in gazetteer.learned_times for place in parsed.landmark.ids):
         return None
     said = parsed.landmark.text.strip()
     return Lesson(said) if specific(said) and not known_name(said, gazetteer) else None

@@ -81,7 +81,7 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
                 sure, street, reasons = sure * 0.5, -1, (*reasons, "place.not_on_street")
         finding = Finding(
             "place",
-            at_gate(ref.text, point, named.spread_m[place]),
+            at_gate(_beside_name(ref.text, named.name[place]), point, named.spread_m[place]),
             sure,
             max(40.0, named.spread_m[place]),
             named.name[place],
@@ -94,6 +94,11 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             learned_id=-named.ids[place] if told else 0,
         )
         yield moved(finding, parsed, gazetteer)
+
+
+def _beside_name(said: str, name: str) -> str:
+    """What is said around a place's own name: the gate in 老东门 is not its east gate."""
+    return fold(said).replace(fold(name), "", 1)
 
 
 def at_gate(said: str, point: Point, spread_m: float) -> Point:

@@ -41,6 +41,15 @@ def route(placement: Placement, category: CategoryFacts | None, crew: Crew | Non
             distance_m=round(located.distance_m, 1),
         )
     ]
+    if located.equal_ids:
+        reasons.append(
+            reason(
+                f"segment.equal_{located.decided_by}",
+                count=len(located.equal_ids),
+                streets=list(located.equal_streets),
+                segments=list(located.equal_ids),
+            )
+        )
     if located.grid is None:
         return Routed(post, None, "no_grid", (*reasons, reason("grid.none")))
     reasons.append(reason("grid.holds", grid=located.grid.code, name=located.grid.name))

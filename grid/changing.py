@@ -133,10 +133,16 @@ def plan_rename(
     return Plan(from_at, renamed=((code, name.strip(), name_en),))
 
 
-def apply_plan(session: Session, plan: Plan, *, allow_disconnected: bool = False) -> int:
+def apply_plan(
+    session: Session,
+    plan: Plan,
+    *,
+    allow_disconnected: bool = False,
+    hand_over: str = "offered",
+) -> int:
     """Puts a plan in force from its moment; how many sides changed hands.
 
-    Raises Conflict `grids.would_be_disconnected` unless allowed, `grids.changed_later` when something is
+    `hand_over` (HAND_OVERS) says which open incidents come along then; `dispatch.handover` does it. Raises Conflict `grids.would_be_disconnected` unless allowed, `grids.changed_later` when something is
     already planned for these segments after that moment.
     """
     if plan.disconnected and not allow_disconnected:
@@ -151,7 +157,7 @@ def apply_plan(session: Session, plan: Plan, *, allow_disconnected: bool = False
     for code, name, name_en in plan.renamed:
         rename_from(session, _grid(session, code, plan.from_at)[0], name, name_en, plan.from_at)
     _areas(session, plan)
-    _put_moves(session, plan)
+    _put_moves(session, plan, hand_over)
     for code in plan.ended:
         end_grid(session, _grid(session, code, plan.from_at)[0], plan.from_at)
     ground_changed(session)
@@ -172,8 +178,9 @@ def _areas(session: Session, plan: Plan) -> None:
         end_areas(session, [_grid(session, code, plan.from_at)[0]], plan.from_at)
 
 
-def _put_moves(session: Session, plan: Plan) -> None:
+def _put_moves(session: Session, plan: Plan, hand_over: str) -> None:
     values = {
+        "hand_over": hand_over,
         "segments": [m[0] for m in plan.moves],
         "sides": [m[1] for m in plan.moves],
         "codes": [m[2] for m in plan.moves],
@@ -200,8 +207,8 @@ def _put_moves(session: Session, plan: Plan) -> None:
     )
     session.execute(
         text(
-            "insert into grid_segment (segment_id, side, grid_id, valid)"  # noqa: S608 (fixed words)
-            f" select m.segment_id, m.side, g.id, tstzrange(:at, null) from {moving}"
+            "insert into grid_segment (segment_id, side, grid_id, valid, hand_over)"  # noqa: S608 (fixed words)
+            f" select m.segment_id, m.side, g.id, tstzrange(:at, null), :hand_over from {moving}"
             " join grid g on g.code = m.code and g.valid @> cast(:at as timestamptz)"
         ),
         values,

@@ -25,12 +25,15 @@ from dispatch.past import Course, Stations, write_past
 from dispatch.placing import GivenPoint
 from fixtures.scales import ScaleName
 from fixtures.town import InventedTown, make_town
+from grid.cells import make_cells
 from grid.core.database import Base
 from grid.core.errors import Conflict
 from grid.dividing import apply, propose
-from grid.loading.people import load_crews, load_staff, load_units
+from grid.loading.people import load_crews, load_staff
 from grid.loading.places import load_street_marks
+from grid.loading.shifts import load_shifts
 from grid.loading.towns import load_town
+from grid.loading.units import load_units
 from grid.models import PostHolding, Staff
 from grid.town import town_facts
 
@@ -101,17 +104,18 @@ def load_demo(
         progress=step,
     )
     load_street_marks(session, _marks(town))
+    step("cells")
+    cells = make_cells(session)
     step("divide")
     proposal = propose(session, town.grids, progress=lambda share: step(f"divide {share:.0%}"))
     apply(session, proposal, began)
     step("people")
-    load_units(session, town.units)
-    heads = set(town.units["head"].dropna())
-    staff = load_staff(session, town.staff.assign(heads_unit=town.staff["staff_no"].isin(heads)))
+    zone = services.settings.town.time_zone
+    staff = load_staff(session, town.staff)
+    units = load_units(session, town.units)
+    shifts = load_shifts(session, town.shifts(), began, time_zone=zone)
     codes = sorted(name.code for name in proposal.names.values())
-    crews = load_crews(
-        session, town.crews(codes), began, time_zone=services.settings.town.time_zone
-    )
+    crews = load_crews(session, town.crews(codes), began, time_zone=zone)
     accounts = _accounts(session)
     step("incidents")
     written = write_past(
@@ -123,6 +127,7 @@ def load_demo(
         now,
         progress=lambda words: step(f"incidents {words}"),
     )
+    session.execute(_CELLS)
     return {
         "town": town.name,
         "segments": report.streets.new,
@@ -130,12 +135,21 @@ def load_demo(
         "places": report.places,
         "grids": len(codes),
         "balance": round(proposal.division.figures.balance, 4),
+        "cells": cells.cells,
+        "units": units.taken,
         "staff": staff.taken,
+        "shifts": shifts.taken,
         "crews": crews.taken,
         "incidents": written,
         "accounts": accounts,
-        "refused": len(staff.refused) + len(crews.refused),
+        "refused": sum(len(each.refused) for each in (staff, units, shifts, crews)),
     }
+
+
+_CELLS = text(
+    "update incident i set cell_code = (select c.code from cell c"
+    " where st_intersects(c.area, i.point) order by c.code limit 1) where i.point is not null"
+)
 
 
 def _lived(town: InventedTown, now: datetime) -> Iterator[tuple[Report, Course]]:

@@ -18,11 +18,13 @@ from api.cli.differences import (
     show_difference,
     write_layer,
 )
+from api.cli.handing import HandOvers, hand_over_of
 from api.cli.opening import opened
 from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
 from dispatch.archive import import_incidents
 from dispatch.catalogue_import import load_categories
 from dispatch.checking import open_on_gone_segments
+from dispatch.handover import hand_over_due
 from grid.areas import put_areas
 from grid.cells import load_cells
 from grid.core.datums import to_wgs84
@@ -32,7 +34,9 @@ from grid.loading.aliases import load_aliases
 from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
 from grid.loading.places import load_boundaries, load_places
+from grid.loading.shifts import load_shifts
 from grid.loading.towns import TownReport, load_addresses, load_town
+from grid.loading.units import load_units
 from grid.models import Segment
 from grid.overlay import segments_by_area
 from grid.sources import vector
@@ -212,7 +216,10 @@ def grids(
 def staff(
     file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
 ) -> None:
-    """Import people. Example: gridward import staff staff.xlsx --map staff_no=工号,name=姓名"""
+    """Import people. Example: gridward import staff staff.xlsx --map staff_no=工号,name=姓名
+
+    Columns: staff_no; name; post; unit (code or name); phone; heads_unit (yes); reports_to (number or name).
+    """
     with opened(keep=not dry_run) as (_, session):
         table = read_table(file, mapping_of(mapping), needed=("staff_no", "name", "post"))
         report = load_staff(session, table)
@@ -220,22 +227,66 @@ def staff(
 
 
 @app.command()
-def crews(
+def units(
     file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
 ) -> None:
-    """Import who holds which post. Example: gridward import crews crews.csv"""
+    """Import own teams and contractors. Example: gridward import units units.xlsx --map name=单位,head=负责人
+
+    Columns: name; code; kind (own, contractor); head (staff number or name); parent (code or name).
+    """
+    with opened(keep=not dry_run) as (_, session):
+        table = read_table(file, mapping_of(mapping), needed=("name",))
+        report = load_units(session, table)
+    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def shifts(
+    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Import who works which hours. Example: gridward import shifts shifts.xlsx --map staff_no=工号,shift=班次
+
+    Columns: staff_no (number or name); shift (its name; none: always at work); weekdays (1-5, 一至五, Mon,Wed);
+    from, to (06:00, 14:00); substitute (covers the other hours); valid_from; valid_to.
+    """
+    with opened(keep=not dry_run) as (services, session):
+        table = read_table(file, mapping_of(mapping), needed=("staff_no",))
+        zone = services.settings.town.time_zone
+        report = load_shifts(session, table, datetime.now(UTC), time_zone=zone)
+    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+
+
+@app.command()
+def crews(
+    file: FileArgument,
+    mapping: Map = None,
+    hand_over: HandOvers = "offered",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Import who holds which post. Example: gridward import crews crews.csv
+
+    Columns: grid_code, segment_id or street; officer, cleaner, gardener, maintainer, leader (numbers or names);
+    valid_from; valid_to.
+    """
     with opened(keep=not dry_run) as (services, session):
         table = read_table(file, mapping_of(mapping), needed=())
         zone = services.settings.town.time_zone
-        report = load_crews(session, table, datetime.now(UTC), time_zone=zone)
-    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+        now = datetime.now(UTC)
+        report = load_crews(session, table, now, time_zone=zone, hand_over=hand_over_of(hand_over))
+        moved = hand_over_due(session, services.desk, now)
+    told = {"taken": report.taken, "incidents_handed_over": len(moved)}
+    _told(told, report.refused, dry_run, as_json)
 
 
 @app.command()
 def absences(
     file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
 ) -> None:
-    """Import leave with substitutes. Example: gridward import absences leave.xlsx --map staff_no=工号"""
+    """Import leave with substitutes. Example: gridward import absences leave.xlsx --map staff_no=工号
+
+    Columns: staff_no (number or name); from, to (a plain date is the last day); substitute; reason.
+    """
     with opened(keep=not dry_run) as (services, session):
         table = read_table(file, mapping_of(mapping), needed=("staff_no", "from", "to"))
         report = load_absences(session, table, time_zone=services.settings.town.time_zone)

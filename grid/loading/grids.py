@@ -45,10 +45,16 @@ def both_sides(grid_codes: Mapping[int, str]) -> list[Holding]:
 
 
 def put_in_force(
-    session: Session, names: Sequence[GridName], holdings: Sequence[Holding], from_at: datetime
+    session: Session,
+    names: Sequence[GridName],
+    holdings: Sequence[Holding],
+    from_at: datetime,
+    *,
+    hand_over: str = "offered",
 ) -> int:
     """Makes `holdings` the division from `from_at`; returns how many holdings changed hands.
 
+    `hand_over` (HAND_OVERS) says which open incidents come along then; `dispatch.handover` does it.
     A grid whose code stays keeps its crew. Nothing changes before `from_at`. Raises BadInput
     `grids.unknown_code`, `grids.segment_missing` when a segment in force would be left without a grid;
     Conflict `grids.changed_later` when something is planned for after `from_at`.
@@ -81,12 +87,13 @@ def put_in_force(
     session.execute(text("delete from grid_segment where isempty(valid)"))
     session.execute(
         text(
-            "insert into grid_segment (segment_id, side, grid_id, valid)"
-            " select a.segment_id, a.side, a.grid_id, tstzrange(:at, null) from arriving_holding a"
+            "insert into grid_segment (segment_id, side, grid_id, valid, hand_over)"
+            " select a.segment_id, a.side, a.grid_id, tstzrange(:at, null), :hand_over"
+            " from arriving_holding a"
             " where not exists (select 1 from grid_segment g where g.segment_id = a.segment_id"
             " and g.side = a.side and g.valid @> cast(:at as timestamptz))"
         ),
-        {"at": from_at},
+        {"at": from_at, "hand_over": hand_over},
     )
     session.execute(text("drop table arriving_holding"))
     _end_empty_grids(session, codes, from_at)

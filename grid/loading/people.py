@@ -1,4 +1,4 @@
-"""Units, staff and crews into the database; refused rows come back with their reason."""
+"""Staff and crews into the database; refused rows come back with their reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ STAFF_POSTS = (
 def load_staff(session: Session, staff: pd.DataFrame) -> PeopleReport:
     """Loads staff_no, name, post, unit, phone, heads_unit, reports_to (number or name of the person's leader).
 
-    A known staff number is updated; without a column `reports_to` leaders stay as they are. Refuses
+    unit is a name or code; an unknown one is made. A known staff number is updated; what the list has no column for
+    (unit, phone, heads_unit, reports_to) stays as it is. Refuses
     `staff.number_missing`, `staff.name_missing`, `staff.post_unknown`; takes the person but not the leader of
     `staff.leader_unknown`, `staff.leader_ambiguous`, `staff.leader_circle`.
     """
@@ -67,10 +68,7 @@ def load_staff(session: Session, staff: pd.DataFrame) -> PeopleReport:
         session.execute(
             statement.on_conflict_do_update(
                 index_elements=["staff_no"],
-                set_={
-                    name: statement.excluded[name]
-                    for name in ("name", "post", "unit_id", "phone", "heads_unit")
-                },
+                set_={name: statement.excluded[name] for name in _updated(staff)},
             ),
             rows,
         )
@@ -80,31 +78,19 @@ def load_staff(session: Session, staff: pd.DataFrame) -> PeopleReport:
     return PeopleReport(len(rows), refused)
 
 
-def load_units(session: Session, units: pd.DataFrame) -> int:
-    """Loads units (name, kind own|contractor)."""
-    rows = [
-        {"name": record["name"], "kind": record.get("kind") or "own"}
-        for _, record in records(units)
-        if record.get("name")
-    ]
-    if rows:
-        statement = insert(Unit)
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["name"], set_={"kind": statement.excluded.kind}
-            ),
-            rows,
-        )
-    return len(rows)
-
-
 def load_crews(
-    session: Session, crews: pd.DataFrame, now: datetime, *, time_zone: str
+    session: Session,
+    crews: pd.DataFrame,
+    now: datetime,
+    *,
+    time_zone: str,
+    hand_over: str = "offered",
 ) -> PeopleReport:
     """Loads crews: grid_code, segment_id or street, a staff number or name per post, valid_from, valid_to.
 
     A row of a street stands for each of its segments. A new holder ends the present one at `valid_from`
-    (default `now`). Refuses a row as a whole: `crews.grid_unknown`, `crews.segment_unknown`,
+    (default `now`); `hand_over` says which open incidents the new holder takes over then (HAND_OVERS, done by
+    `dispatch.handover`). Refuses a row as a whole: `crews.grid_unknown`, `crews.segment_unknown`,
     `crews.street_unknown`, `crews.place_missing`, `crews.person_unknown`,
     `crews.person_ambiguous`, `crews.nobody`, `crews.date_unreadable`, `crews.period_empty`,
     `crews.post_taken` (another holder's period overlaps, as the database itself says).
@@ -128,7 +114,7 @@ def load_crews(
             with session.begin_nested():
                 for place in found:
                     for post, staff_id in holders:
-                        hold_post(session, place, post, staff_id, from_at, to_at)
+                        hold_post(session, place, post, staff_id, from_at, to_at, hand_over)
             taken += 1
         except _Refusal as refusal:
             refused.append(RefusedRow(number, refusal.code, refusal.values))
@@ -148,6 +134,7 @@ def hold_post(
     staff_id: int,
     from_at: datetime,
     to_at: datetime | None,
+    hand_over: str = "offered",
 ) -> None:
     """Gives a post of a grid or segment (`place`: one of grid_id, segment_id) to a person for a period.
 
@@ -172,7 +159,13 @@ def hold_post(
                 {"at": from_at, "id": present.id},
             )
     session.add(
-        PostHolding(**place, post=post, staff_id=staff_id, valid=TimestamptzRange(from_at, to_at))
+        PostHolding(
+            **place,
+            post=post,
+            staff_id=staff_id,
+            valid=TimestamptzRange(from_at, to_at),
+            hand_over=hand_over,
+        )
     )
     session.flush()
 
@@ -238,6 +231,12 @@ def _period(
     return from_at, to_at
 
 
+def _updated(staff: pd.DataFrame) -> list[str]:
+    """The columns that a list of staff writes over."""
+    told = {"unit_id": "unit", "phone": "phone", "heads_unit": "heads_unit"}
+    return ["name", "post", *(ours for ours, theirs in told.items() if theirs in staff)]
+
+
 def _values(frame: pd.DataFrame, column: str) -> list[str]:
     if column not in frame:
         return []
@@ -245,9 +244,14 @@ def _values(frame: pd.DataFrame, column: str) -> list[str]:
 
 
 def _unit_ids(session: Session, names: list[str]) -> dict[str, int]:
-    if names:
+    """Ids of units by name and by code; names that nobody knows become units."""
+    codes: dict[str, int] = {
+        code: unit_id for code, unit_id in session.execute(select(Unit.code, Unit.id)) if code
+    }
+    fresh = [name for name in names if name not in codes]
+    if fresh:
         session.execute(
             insert(Unit).on_conflict_do_nothing(index_elements=["name"]),
-            [{"name": name} for name in names],
+            [{"name": name} for name in fresh],
         )
-    return dict(session.execute(select(Unit.name, Unit.id)).all())
+    return codes | dict(session.execute(select(Unit.name, Unit.id)).all())

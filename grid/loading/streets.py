@@ -2,7 +2,8 @@
 
 A file of streets is the whole street network of the town. `grid.comparison` says what became of each
 segment; one that is the same street between the same ends keeps its row, takes the file's line and
-keeps the direction in which it was first drawn, so that left and right stay what they were. What the
+keeps the direction in which it was first drawn, so that left and right stay what they were (`turned`
+remembers that the file draws it the other way, so that the same file again shows no difference). What the
 file no longer has is gone (its row and its past stay); the rest is new.
 """
 
@@ -16,11 +17,12 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from grid.comparison import Lines, compare
+from grid.comparison import Comparison, Lines, compare
 from grid.core.bulk import copy_rows, ewkb
 from grid.core.crs import geometries_to_plane
 from grid.core.errors import BadInput
@@ -46,6 +48,7 @@ TAKEN = {
     "from_crossing_id": "bigint",
     "to_crossing_id": "bigint",
     "length_m": "double precision",
+    "turned": "boolean",
     "line": "geometry",
     "line_plane": "geometry",
 }
@@ -74,11 +77,13 @@ def load_streets(
     tell("compare")
     known = _segments_in_force(session)
     planes = geometries_to_plane(segments.geometry.to_numpy(), town.plane_epsg)
+    was_turned = known["turned"].to_numpy(dtype=bool)
+    drawn = known["plane"].to_numpy(dtype=object)
     compared = compare(
         Lines(
             known["name"].to_numpy(dtype=object),
             known["level"].to_numpy(dtype=np.int64),
-            known["plane"].to_numpy(dtype=object),
+            np.where(was_turned, shapely.reverse(drawn), drawn),
         ),
         Lines(
             segments["name"].to_numpy(dtype=object),
@@ -89,7 +94,8 @@ def load_streets(
     street_ids = _street_ids(session, segments)
     crossing_ids = _crossing_ids(session, crossings, town.plane_epsg)
     tell("write")
-    arriving = _as_stored(segments, planes, compared.turned, street_ids, crossing_ids)
+    turned = _against_ours(compared, was_turned)
+    arriving = _as_stored(segments, planes, turned, street_ids, crossing_ids)
     known_ids = known["id"].to_numpy(dtype=np.int64)
     fresh = compared.kept < 0
     ids = np.empty(len(segments), dtype=np.int64)
@@ -98,7 +104,9 @@ def load_streets(
     gone = known_ids[~np.isin(known_ids, ids[~fresh])].tolist()
     changed = _refresh(session, arriving[~fresh], ids[~fresh])
     _insert(session, arriving[fresh], ids[fresh], now)
-    inherit(session, compared.heirs, known_ids, ids, now)
+    heirs = compared.heirs
+    heirs = heirs.assign(turned=heirs["turned"].to_numpy() ^ was_turned[heirs["old"].to_numpy()])
+    inherit(session, heirs, known_ids, ids, now)
     retire(session, gone, now)
     if fresh.any() or gone or changed:
         ground_changed(session)
@@ -112,16 +120,24 @@ def load_streets(
     )
 
 
+def _against_ours(compared: Comparison, was_turned: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of each arriving segment: drawn against the direction that we keep."""
+    kept = compared.kept >= 0
+    turned = np.zeros(len(compared.kept), dtype=bool)
+    turned[kept] = compared.turned[kept] ^ was_turned[compared.kept[kept]]
+    return turned
+
+
 def _segments_in_force(session: Session) -> gpd.GeoDataFrame:
-    """Segments in force: id, name, level, length_m, source_key, plane (line in the plane); geometry 4326."""
+    """Segments in force: id, name, level, length_m, source_key, turned, plane (line in the plane); geometry 4326."""
     rows = session.execute(
         text(
-            "select s.id, t.name, s.level, s.length_m, s.source_key,"
+            "select s.id, t.name, s.level, s.length_m, s.source_key, s.turned,"
             " st_asbinary(s.line), st_asbinary(s.line_plane) from segment s"
             " left join street t on t.id = s.street_id where s.gone_at is null order by s.id"
         )
     ).all()
-    columns = ["id", "name", "level", "length_m", "source_key", "line", "plane"]
+    columns = ["id", "name", "level", "length_m", "source_key", "turned", "line", "plane"]
     frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
     frame["name"] = frame["name"].astype(object)
     frame["plane"] = np.asarray(_lines(frame["plane"]), dtype=object)
@@ -237,6 +253,7 @@ def _as_stored(
             "from_crossing_id": ends[:, 0],
             "to_crossing_id": ends[:, 1],
             "length_m": segments["length_m"].to_numpy(dtype=np.float64),
+            "turned": turned.tolist(),
             "line": np.where(turned, shapely.reverse(lines), lines),
             "line_plane": np.where(turned, shapely.reverse(planes), planes),
             **{name: numbers[name].astype(object).where(numbers[name].notna()) for name in RANGES},
@@ -290,6 +307,13 @@ def _refresh(session: Session, kept: pd.DataFrame, ids: np.ndarray) -> int:
         )
     )
     copy_rows(session, "kept_segment", ("id", *TAKEN, *RANGES), _rows(kept, ids))
+    # Not counted: the street has not changed, only the file's way to draw it.
+    session.execute(
+        text(
+            "update segment s set turned = k.turned from kept_segment k"
+            " where k.id = s.id and k.turned <> s.turned"
+        )
+    )
     values = {name: f"k.{name}" for name in TAKEN}
     values |= {name: f"coalesce(k.{name}, s.{name})" for name in RANGES}
     # Lines are compared byte by byte: `=` on geometries looks at direction and place, not at precision.

@@ -226,11 +226,43 @@ def test_a_street_drawn_the_other_way_keeps_its_direction_and_turns_its_numbers(
     turned = {"left_from": 12, "left_to": 2, "right_from": 9, "right_to": 1}
     alley = street("一巷", (0, 0), (0, 1)) | {"oneway": "forward"}
     load_lines(blank, MORNING, *LADDER[:2], alley | numbers)
-    before = every_table(blank)["segment"]
+    before = segment_rows(blank)
     back = street("一巷", (0, 1), (0, 0)) | {"oneway": "backward"}
     report = load_lines(blank, LATER, *LADDER[:2], back | turned)
     assert (report.streets.reversed, report.streets.rows_changed) == (1, 0)
-    assert every_table(blank)["segment"] == before
+    assert segment_rows(blank) == before
+    again = load_lines(blank, LATER, *LADDER[:2], back | turned)
+    assert (again.streets.reversed, again.streets.unchanged) == (0, 3)
+    assert segment_rows(blank) == before
+    straight = load_lines(blank, LATER, *LADDER[:2], alley | numbers)
+    assert (straight.streets.reversed, straight.streets.rows_changed) == (1, 0)
+    assert segment_rows(blank) == before
+
+
+def segment_rows(session: Session) -> list[Any]:
+    """Every segment as it stands, but for the way the last file drew it."""
+    return [
+        row[0]
+        for row in session.execute(
+            text("select to_jsonb(s) - 'turned' from segment s order by s.id")
+        )
+    ]
+
+
+def test_the_pieces_of_a_street_drawn_the_other_way_keep_their_sides(blank: Session) -> None:
+    alley = street("一巷", (0, 0), (0, 1))
+    load_lines(blank, MORNING, *LADDER[:2], alley)
+    segment_id = segment_ids(blank)["一巷"][0]
+    sides = [Holding(i, "left", "A") for ids in segment_ids(blank).values() for i in ids]
+    sides += [Holding(h.segment_id, "right", "B") for h in sides]
+    put_in_force(blank, [GridName("A", "西片"), GridName("B", "东片")], sides, MORNING)
+    load_lines(blank, MORNING, *LADDER[:2], street("一巷", (0, 1), (0, 0)))
+    halves = (street("一巷", (0, 1), (0, 0.5)), street("一巷", (0, 0.5), (0, 0)))
+    load_lines(blank, LATER, *LADDER[:2], *halves, street("西巷", (0, 0.5), (-1, 0.5)))
+    pieces = segment_ids(blank)["一巷"]
+    assert segment_id not in pieces
+    # Drawn southwards now: what lay left of the old line lies right of its pieces.
+    assert [held(blank, LATER)[piece] for piece in pieces] == [{"left": "B", "right": "A"}] * 2
 
 
 def test_posts_of_a_segment_and_plans_for_later_pass_to_the_pieces(blank: Session) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.core.errors import BadInput
-from grid.division import Division, SegmentNetwork, divide, naming
+from grid.division import Division, SegmentNetwork, divide, naming, weighted_lengths
 from grid.division.naming import name_grids
 from grid.loading.grids import GridName, both_sides, put_in_force
 
@@ -22,13 +22,17 @@ LENGTH_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class TownNetwork:
-    """The segments in force as a network, with what names grids: streets, communities, grids now."""
+    """The segments in force as a network, with what names grids: streets, communities, grids now.
+
+    in_force: grid id of each segment's left side now, -1 for none; in_force_right: of its right side.
+    """
 
     network: SegmentNetwork
     street_names: dict[int, str]
     street_names_en: dict[int, str]
     communities: list[str | None]
     in_force: NDArray[np.int64]
+    in_force_right: NDArray[np.int64]
     grids: dict[int, tuple[str, str, str | None]]
 
 
@@ -37,11 +41,13 @@ def read_network(
     within: str | None = None,
     incident_counts: Mapping[int, int] | None = None,
     at: datetime | None = None,
+    class_weights: Mapping[str, float] | None = None,
 ) -> TownNetwork:
     """Reads the network as divided at a moment (now); `within` "communities" keeps grids inside communities.
 
-    The weight is length in metres, or, with `incident_counts` by segment id, the incidents plus a
-    small share of the length. Raises BadInput `division.within_unknown`, `division.no_segments`.
+    The weight is length in metres; with `class_weights` weighted metres of side (`grid/division/weights.py`); with
+    `incident_counts` by segment id the incidents plus a small share of the length. Raises BadInput
+    `division.within_unknown`, `division.no_segments`.
     """
     if within not in (None, "communities"):
         raise BadInput("division.within_unknown", field="within", within=within)
@@ -50,6 +56,9 @@ def read_network(
         raise BadInput("division.no_segments")
     length = np.array([r.length_m for r in rows], dtype=np.float64)
     weight = length
+    if class_weights is not None:
+        classes, forms = [r.class_ for r in rows], [r.form for r in rows]
+        weight = weighted_lengths(length, classes, forms, class_weights)
     if incident_counts is not None:
         # Every metre counts a little, so that quiet streets are shared out evenly too.
         told = np.array([incident_counts.get(r.id, 0) for r in rows], dtype=np.float64)
@@ -82,6 +91,7 @@ def read_network(
         street_names_en={r.street: r.street_name_en for r in rows if r.street_name_en},
         communities=[r.community for r in rows],
         in_force=_whole(-1 if r.grid_id is None else r.grid_id for r in rows),
+        in_force_right=_whole(-1 if r.right_id is None else r.right_id for r in rows),
         grids=grids,
     )
 
@@ -90,7 +100,8 @@ _NETWORK = """
     select s.id, s.from_crossing_id, s.to_crossing_id, s.length_m, coalesce(s.street_id, -1) as street,
         t.name as street_name, t.names->>'en' as street_name_en,
         st_x(m.middle) as x_m, st_y(m.middle) as y_m,
-        c.name as community, coalesce(c.id, -1) as community_id, h.grid_id
+        c.name as community, coalesce(c.id, -1) as community_id, h.grid_id, k.grid_id as right_id,
+        s.class as class_, s.form
     from segment s
     left join street t on t.id = s.street_id
     cross join lateral (select st_lineinterpolatepoint(s.line_plane, 0.5) as middle) m
@@ -101,6 +112,8 @@ _NETWORK = """
     ) c on true
     left join grid_segment h on h.segment_id = s.id and h.side = 'left'
         and h.valid @> coalesce(cast(:at as timestamptz), statement_timestamp())
+    left join grid_segment k on k.segment_id = s.id and k.side = 'right'
+        and k.valid @> coalesce(cast(:at as timestamptz), statement_timestamp())
     where s.gone_at is null order by s.id
 """
 
@@ -114,11 +127,17 @@ class Proposal:
     names: dict[int, GridName]
 
     def table(self) -> pd.DataFrame:
-        """code, name, segments, length_m of each grid."""
+        """code, name, segments, length_m, weight (of what was balanced) of each grid."""
         network = self.town.network
-        frame = pd.DataFrame({"label": self.division.labels, "length_m": network.length_m})
+        frame = pd.DataFrame(
+            {
+                "label": self.division.labels,
+                "length_m": network.length_m,
+                "weight": network.weight,
+            }
+        )
         figures = frame.groupby("label").agg(
-            segments=("length_m", "size"), length_m=("length_m", "sum")
+            segments=("length_m", "size"), length_m=("length_m", "sum"), weight=("weight", "sum")
         )
         figures.insert(0, "name", [self.names[int(label)].name for label in figures.index])
         figures.insert(0, "code", [self.names[int(label)].code for label in figures.index])
@@ -131,6 +150,7 @@ def propose(
     *,
     within: str | None = None,
     incident_counts: Mapping[int, int] | None = None,
+    class_weights: Mapping[str, float] | None = None,
     keep: bool = False,
     ceiling: float | None = None,
     floor: float | None = None,
@@ -142,7 +162,7 @@ def propose(
 
     Raises what `read_network` and `divide` raise.
     """
-    town = read_network(session, within, incident_counts, at)
+    town = read_network(session, within, incident_counts, at, class_weights)
     division = divide(
         town.network,
         grids,

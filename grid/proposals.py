@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import shapely
 from sqlalchemy import insert, text
@@ -32,16 +33,22 @@ class StoredDivision:
 
 def figures_plain(proposal: Proposal) -> dict[str, Any]:
     """The figures of a proposal: balance (largest over mean), lightest over mean, grids that are connected,
-    compactness 0..1, named streets cut, and the length (metres, share) that changes hands from the division in force.
+    compactness 0..1, named streets cut, and the segments and length (metres, share) that change hands from the
+    division in force. Of a segment whose sides belong to two grids, the half that goes to another grid counts.
     """
     figures, town = proposal.division.figures, proposal.town
-    now = [town.grids[int(g)][0] if int(g) in town.grids else None for g in town.in_force]
-    then = [proposal.names[int(label)].code for label in proposal.division.labels]
-    length = town.network.length_m
-    held = sum(float(m) for m, code in zip(length, now, strict=True) if code is not None)
-    moved = sum(
-        float(m) for m, a, b in zip(length, now, then, strict=True) if a is not None and a != b
-    )
+    codes = {grid_id: facts[0] for grid_id, facts in town.grids.items()}
+    then = np.array([proposal.names[int(label)].code for label in proposal.division.labels])
+    half_m = town.network.length_m / 2
+    held_m = moved_m = 0.0
+    changed = np.zeros(len(then), dtype=bool)
+    for in_force in (town.in_force, town.in_force_right):
+        now = np.array([codes.get(int(grid_id)) for grid_id in in_force], dtype=object)
+        held = np.array([code is not None for code in now], dtype=bool)
+        moves = held & (now != then)
+        held_m += float(half_m[held].sum())
+        moved_m += float(half_m[moves].sum())
+        changed |= moves
     return {
         "grids": figures.grids,
         "balance": round(figures.balance, 4),
@@ -51,8 +58,9 @@ def figures_plain(proposal: Proposal) -> dict[str, Any]:
         "cut_streets": figures.cut_streets,
         "ceiling_met": proposal.division.ceiling_met,
         "floor_met": proposal.division.floor_met,
-        "moved_length_m": round(moved, 1),
-        "moved_length_share": round(moved / held, 4) if held else None,
+        "moved_segments": int(changed.sum()),
+        "moved_length_m": round(moved_m, 1),
+        "moved_length_share": round(moved_m / held_m, 4) if held_m else None,
     }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.orm import Session
 
 from api.cli.grids import From, moment_of
 from api.cli.opening import opened
@@ -17,6 +19,7 @@ from api.cli.output import Json, finish, say, steps
 from dispatch.reading import incidents_by_segment
 from grid.core.errors import BadInput
 from grid.dividing import propose
+from grid.division import class_weights
 from grid.proposals import (
     apply_division,
     division_frame,
@@ -28,7 +31,7 @@ from grid.proposals import (
 )
 from maps.exports import write_frame
 
-BALANCES = ("length", "incidents")
+BALANCES = ("length", "weighted", "incidents")
 Number = Annotated[int, typer.Argument(help="The division's number.")]
 divisions = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +41,22 @@ divisions = typer.Typer(
 
 def divide(
     grids: Annotated[int, typer.Option("--grids", help="How many grids.")],
-    balance: Annotated[str, typer.Option(help="What is balanced: length or incidents.")] = "length",
+    balance: Annotated[
+        str, typer.Option(help="What is balanced: length, weighted or incidents.")
+    ] = "length",
+    class_weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class-weight",
+            help="With weighted: work on a class of street, primary=2; repeatable.",
+        ),
+    ] = None,
+    incidents_from: Annotated[
+        str | None, typer.Option(help="With incidents: those since this date.")
+    ] = None,
+    incidents_to: Annotated[
+        str | None, typer.Option(help="With incidents: those until the end of this date.")
+    ] = None,
     within: Annotated[str | None, typer.Option(help="Keep grids inside: communities.")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Start from the division in force, with few hand-overs.")
@@ -60,17 +78,23 @@ def divide(
     if balance not in BALANCES:
         known = ", ".join(BALANCES)
         raise BadInput("division.balance_unknown", field="balance", balance=balance, known=known)
+    weights = _class_weights(class_weight, balance)
+    if balance != "incidents" and (incidents_from or incidents_to):
+        raise BadInput("division.period_without_incidents", field="incidents_from")
     if from_ is not None and not apply:
         raise BadInput("division.from_without_apply", field="from")
     with opened() as (services, session):
         now = datetime.now(UTC)
         from_at = moment_of(from_, services.desk.zone, now)
-        counts = incidents_by_segment(session) if balance == "incidents" else None
+        counts = None
+        if balance == "incidents":
+            counts = _counts(session, incidents_from, incidents_to, services.desk.zone)
         with steps() as step:
             proposal = propose(
                 session,
                 grids,
                 incident_counts=counts,
+                class_weights=weights,
                 within=within,
                 keep=keep,
                 ceiling=ceiling,
@@ -86,6 +110,7 @@ def divide(
     result = {
         "division": number,
         "applied": apply,
+        "balanced_by": balance,
         **({"from": moment.isoformat()} if apply else {}),
         **figures_plain(proposal),
         "sides_changed": changed,
@@ -147,6 +172,52 @@ def export(
     with opened(keep=False) as (_, session):
         count = write_frame(division_frame(session, number), f"division_{number}", out)
     finish({"division": number, "features": count, "file": str(out)}, as_json)
+
+
+def _class_weights(given: list[str] | None, balance: str) -> dict[str, float] | None:
+    """The weights of classes when they are what is balanced; BadInput `division.class_weight_unused` otherwise."""
+    if balance != "weighted":
+        if given:
+            raise BadInput("division.class_weight_unused", field="class_weight")
+        return None
+    told: dict[str, float] = {}
+    for pair in given or []:
+        name, _, written = pair.partition("=")
+        try:
+            told[name.strip()] = float(written)
+        except ValueError as error:
+            raise BadInput(
+                "division.class_weight_invalid",
+                field="class_weight",
+                class_name=name,
+                weight=written,
+            ) from error
+    return class_weights(told)
+
+
+def _counts(
+    session: Session, since: str | None, until: str | None, zone: ZoneInfo
+) -> dict[int, int]:
+    """Incidents of a period by segment; BadInput `division.no_incidents` when there are none."""
+    counts = incidents_by_segment(
+        session, _day(since, zone, "incidents_from"), _day(until, zone, "incidents_to", end=True)
+    )
+    if not counts:
+        raise BadInput("division.no_incidents", field="balance")
+    return counts
+
+
+def _day(written: str | None, zone: ZoneInfo, field: str, *, end: bool = False) -> datetime | None:
+    """The moment that a date or moment names in the town's zone; of a bare date its begin, or its `end`."""
+    if written is None:
+        return None
+    moment = pd.to_datetime(written, errors="coerce")
+    if pd.isna(moment):
+        raise BadInput("grids.date_unreadable", field=field, text=written)
+    if end and len(written.strip()) <= len("2026-01-31"):
+        moment += pd.Timedelta(days=1)
+    aware: datetime = (moment if moment.tzinfo else moment.tz_localize(zone)).to_pydatetime()
+    return aware
 
 
 def _told(result: dict[str, Any], table: pd.DataFrame, as_json: bool) -> None:

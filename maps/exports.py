@@ -1,11 +1,16 @@
-"""Layers into files: what QGIS and geopandas open in the right place, with grid, crew and state."""
+"""Layers into files: what QGIS and geopandas open in the right place, with grid, crew and state.
+
+`export` is the story: the format by the ending, the filters checked, rows streamed from the views of schema
+`gis` into a file beside the target, which gets its name when it is whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import pandas as pd
@@ -14,106 +19,121 @@ import shapely
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from grid.core.errors import BadInput
-from grid.crews import crews_frame
-from grid.models import HOLDINGS
-from grid.town_territory import town_territory
+from grid.core.errors import BadInput, Trouble, Unavailable
+from maps.export_crs import Target, target_crs
+from maps.export_filters import Wanted, check_filters, reading
+from maps.export_formats import Format, Job, check_fit, find_format
+from maps.export_rows import Rows, Watch, moved, opened_rows
+from maps.layers import LAYERS, Layer, find_layer
 
 DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".fgb": "FlatGeobuf"}
 
 
-def segments_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.GeoDataFrame:
-    """Segments in force: id, street, class, form, oneway, level, length_m, number ranges, grids, crew; EPSG:4326."""
-    frame = _read(
-        session,
-        "select s.id, t.name as street, s.class, s.form, s.oneway, s.level, s.length_m,"
-        " s.left_from, s.left_to, s.right_from, s.right_to,"
-        " l.code as grid_left, r.code as grid_right, st_asbinary(s.line) as geometry"
-        " from segment s left join street t on t.id = s.street_id"
-        " left join grid_segment hl on hl.segment_id = s.id and hl.side = 'left'"
-        " and hl.valid @> cast(:at as timestamptz) left join grid l on l.id = hl.grid_id"
-        " left join grid_segment hr on hr.segment_id = s.id and hr.side = 'right'"
-        " and hr.valid @> cast(:at as timestamptz) left join grid r on r.id = hr.grid_id"
-        " where s.gone_at is null order by s.id",
-        at,
-    )
-    frame.insert(
-        1, "grid_code", frame["grid_left"].where(frame["grid_left"] == frame["grid_right"])
-    )
-    return _with_crews(session, frame, "grid_left", at) if with_people else frame
-
-
-def grids_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.GeoDataFrame:
-    """Grids in force: code, name, name_en, segments, length_m, crew; geometry their streets, EPSG:4326."""
-    frame = _read(
-        session,
-        "select g.code, g.name, g.name_en, count(*) as segments, sum(s.length_m) as length_m,"
-        " st_asbinary(st_collect(s.line order by s.id)) as geometry from grid g"
-        " join (select distinct grid_id, segment_id from grid_segment"
-        " where valid @> cast(:at as timestamptz)) h"
-        " on h.grid_id = g.id join segment s on s.id = h.segment_id and s.gone_at is null"
-        " where g.valid @> cast(:at as timestamptz) group by g.id order by g.code",
-        at,
-    )
-    return _with_crews(session, frame, "code", at) if with_people else frame
-
-
-def incidents_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.GeoDataFrame:
-    """Incidents that have a place: state, category, times, grid, post, person; no reporter's data; EPSG:4326."""
-    frame = _read(
-        session,
-        "select i.number, i.status, i.queue, i.channel_code as channel, i.category_code as category,"
-        " c.name_zh as category_zh, c.name_en as category_en, i.address, i.occurred_at,"
-        " i.reported_at, i.filed_at, i.dispatched_at, i.disposed_at, i.ended_at, i.due_at, i.match,"
-        " i.confidence, i.spread_m, i.segment_id, t.name as street, i.side, i.cell_code as cell, g.code as grid_code,"
-        " g.name as grid_name, k.post, p.name as assignee, st_asbinary(i.point) as geometry"
-        " from incident i left join category c on c.code = i.category_code"
-        " left join segment s on s.id = i.segment_id left join street t on t.id = s.street_id"
-        " left join grid g on g.id = i.grid_id left join lateral (select post, assignee_id"
-        " from task where task.incident_id = i.id order by lead desc, id desc limit 1) k on true"
-        " left join staff p on p.id = k.assignee_id where i.point is not null order by i.id",
-        at,
-    )
-    return frame if with_people else frame.drop(columns="assignee")
-
-
-def territories_frame(session: Session, at: datetime, *, with_people: bool) -> gpd.GeoDataFrame:
-    """The ground of each grid: code, name, area_m2, crew; a gapless coverage, EPSG:4326."""
-    frame = town_territory(session, at).frame()
-    return _with_crews(session, frame, "code", at) if with_people else frame
-
-
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer that can be exported: its name and how its frame is read."""
+class Plan:
+    """An export that can be done: layers, format, system and filters fit together."""
 
-    name: str
-    read: Callable[..., gpd.GeoDataFrame]
-
-
-LAYERS = {
-    layer.name: layer
-    for layer in (
-        Layer("segments", segments_frame),
-        Layer("grids", grids_frame),
-        Layer("incidents", incidents_frame),
-        Layer("territories", territories_frame),
-    )
-}
+    layers: tuple[Layer, ...]
+    format: Format
+    target: Target
+    wanted: Wanted
 
 
-def export_layer(
-    session: Session, name: str, target: Path, at: datetime, *, with_people: bool
-) -> int:
-    """Writes a layer to a file by its ending; returns the number of features.
+def plan_export(layers: tuple[Layer, ...], name: str, crs: str | None, wanted: Wanted) -> Plan:
+    """Checks all that can be checked before a row is read.
 
-    Raises BadInput `export.layer_unknown` and what `write_frame` raises.
+    Raises BadInput `export.ending_unknown`, `export.crs_unknown`, `export.one_layer_only`, `export.wgs84_only`
+    and what `check_filters` and `reading` raise.
     """
-    layer = LAYERS.get(name)
-    if layer is None:
-        raise BadInput("export.layer_unknown", field="layer", layer=name, known=", ".join(LAYERS))
-    _driver(target)
-    return write_frame(layer.read(session, at, with_people=with_people), name, target)
+    format_, target = find_format(name), target_crs(crs)
+    check_fit(format_, layers, target)
+    check_filters(layers, wanted)
+    for layer in layers:
+        reading(layer, wanted, plain=format_.plain)
+    return Plan(layers, format_, target, wanted)
+
+
+def export(url: str, plan: Plan, target: Path, watch: Watch, zone: ZoneInfo) -> dict[str, int]:
+    """Writes the file and returns the number of features by layer.
+
+    A failed or cancelled export leaves nothing behind. Raises BadInput `export.folder_missing`, `export.where_unfit`,
+    Conflict `export.cancelled`, Unavailable `export.read_failed`, `export.write_failed`.
+    """
+    if not target.resolve().parent.is_dir():
+        raise BadInput("export.folder_missing", field="out", folder=str(target.parent))
+    fresh = target.with_name(f".{secrets.token_hex(6)}.part.{plan.format.ending}")
+    try:
+        counts = write_export(url, plan, fresh, watch, zone)
+        fresh.replace(target)
+    finally:
+        _remove(fresh)
+    return counts
+
+
+def write_export(url: str, plan: Plan, file: Path, watch: Watch, zone: ZoneInfo) -> dict[str, int]:
+    """Writes into `file` itself, for whoever sends it while it grows; raises as `export`."""
+    at = plan.wanted.at.isoformat() if plan.wanted.at else None
+    counts: dict[str, int] = {}
+    try:
+        with opened_rows(url, at) as rows:
+            for layer in plan.layers:
+                counts[layer.name] = _write_layer(rows, plan, layer, file, watch, zone)
+        if plan.format.finish is not None:
+            plan.format.finish(file, plan.layers, plan.wanted.with_names)
+    except (Trouble, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        # What went wrong in the stream reaches a C library, and comes back, as a bare message.
+        if watch.failure is not None:
+            raise watch.failure from None
+        raise Unavailable("export.write_failed", problem=str(error)[:300]) from error
+    return counts
+
+
+def _write_layer(
+    rows: Rows, plan: Plan, layer: Layer, file: Path, watch: Watch, zone: ZoneInfo
+) -> int:
+    watch.layer, watch.rows = layer.name, 0
+    asked = reading(layer, plan.wanted, plain=plan.format.plain)
+    placed = not plan.format.asks_placed or rows.all_placed(
+        reading(layer, plan.wanted, "i.geom as geom")
+    )
+    named = plan.wanted.with_names
+    with rows.read(asked) as reader:
+        batches = moved(reader, plan.target, watch)
+        plan.format.write(Job(layer, batches, file, plan.target, named, zone, placed))
+    return watch.rows
+
+
+def _remove(file: Path) -> None:
+    """The file and what SQLite keeps beside it."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+
+
+def layer_frame(
+    session: Session, name: str, at: datetime | None = None, *, with_people: bool = False
+) -> gpd.GeoDataFrame:
+    """A layer at a moment (now) as a frame, read in the session's own transaction; columns as the dictionary says, EPSG:4326.
+
+    Raises BadInput `export.layer_unknown`.
+    """
+    layer = find_layer(name)
+    asked = reading(layer, replace(Wanted(), with_names=with_people))
+    session.execute(
+        text("select set_config('gridward.at', :at, true)"), {"at": at.isoformat() if at else ""}
+    )
+    query = asked.query.as_string(None) + " order by i.id"
+    result = session.connection().exec_driver_sql(query)
+    frame = pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()))
+    session.execute(text("select set_config('gridward.at', '', true)"))
+    shapes = shapely.from_wkb([None if g is None else bytes(g) for g in frame.pop("geom")])
+    for entry in asked.attributes:
+        if entry.type == "integer":
+            frame[entry.column] = frame[entry.column].astype("Int64")
+        elif entry.type == "moment":
+            frame[entry.column] = pd.to_datetime(frame[entry.column], utc=True)
+    return gpd.GeoDataFrame(frame, geometry=shapes, crs=4326)
 
 
 def write_frame(frame: gpd.GeoDataFrame, name: str, target: Path) -> int:
@@ -144,26 +164,4 @@ def _driver(target: Path) -> str:
     return driver
 
 
-def _read(session: Session, query: str, at: datetime) -> gpd.GeoDataFrame:
-    result = session.execute(text(query), {"at": at})
-    columns = list(result.keys())
-    frame = pd.DataFrame([tuple(row) for row in result], columns=columns)
-    shapes = shapely.from_wkb([None if g is None else bytes(g) for g in frame.pop("geometry")])
-    for name in frame.columns:
-        if name in ("left_from", "left_to", "right_from", "right_to", "segment_id"):
-            frame[name] = frame[name].astype("Int64")
-        elif name.endswith("_at"):
-            frame[name] = pd.to_datetime(frame[name], utc=True)
-    return gpd.GeoDataFrame(frame, geometry=shapes, crs=4326)
-
-
-def _with_crews(
-    session: Session, frame: gpd.GeoDataFrame, column: str, at: datetime
-) -> gpd.GeoDataFrame:
-    """The same with a column for each post: the name of its holder."""
-    crews = crews_frame(session, at)
-    held = crews[crews["post"].notna()].pivot(index="grid_code", columns="post", values="name")
-    for post in HOLDINGS:
-        names = held[post] if post in held else pd.Series(dtype=object)
-        frame[post] = frame[column].map(names)
-    return frame
+__all__ = ["LAYERS", "Plan", "export", "layer_frame", "plan_export", "write_export", "write_frame"]

@@ -127,7 +127,8 @@ left join lateral (
     select coalesce(max(d.id) filter (where d.lead), max(d.id)) as task_id
     from public.task d where d.incident_id = i.id
 ) b on true
-left join public.task a on a.id = b.task_id;
+left join public.task a on a.id = b.task_id
+where i.point is not null;
 
 create view gis.places as
 select p.id, p.source_key as source, p.name, p.names ->> 'en' as name_en, p.kind, p.address,
@@ -162,15 +163,15 @@ where p.valid @> gis.moment();
 -- Where incidents gather, by squares of the town's plane: Getis and Ord's Gi* with binary weights on the
 -- square and its eight neighbours (Ord & Getis 1995, eq. 14). The study area is every square with a street.
 create function gis.hotspots_of(
-    since timestamptz, until timestamptz, only_category text default null, side_m float8 default 200
+    since timestamptz, until timestamptz, only_category text default null, square_m float8 default 200
 ) returns table (
-    id bigint, from_at timestamptz, to_at timestamptz, category text, side float8, incidents bigint,
+    id bigint, from_at timestamptz, to_at timestamptz, category text, side_m float8, incidents bigint,
     around bigint, gi_star float8, level int, top_category text, top_count bigint,
     geom geometry(Polygon, 4326)
 ) language sql stable security definer set search_path = pg_catalog, public as $$
 with plane as (select plane_epsg as epsg from town),
 found as (
-    select floor(st_x(p) / side_m)::int as cx, floor(st_y(p) / side_m)::int as cy, i.category_code
+    select floor(st_x(p) / square_m)::int as cx, floor(st_y(p) / square_m)::int as cy, i.category_code
     from plane cross join incident i cross join lateral st_transform(i.point, plane.epsg) p
     where i.reported_at >= since and i.reported_at < until and i.point is not null
       and i.status not in ('voided', 'merged')
@@ -183,7 +184,7 @@ top as (
 ),
 counted as (select cx, cy, sum(n)::bigint as x from by_category group by 1, 2),
 ground as (
-    select floor(st_x(p) / side_m)::int as cx, floor(st_y(p) / side_m)::int as cy
+    select floor(st_x(p) / square_m)::int as cx, floor(st_y(p) / square_m)::int as cy
     from segment s cross join lateral (values
         (st_startpoint(s.line_plane)), (st_lineinterpolatepoint(s.line_plane, 0.5)),
         (st_endpoint(s.line_plane))) e (p)
@@ -208,17 +209,17 @@ scored as (
         / nullif(deviation * sqrt(greatest(n * w - w * w, 0) / nullif(n - 1, 0)), 0) as gi_star
     from near cross join whole
 )
-select s.cx::bigint * 10000000 + s.cy, since, until, only_category, side_m, s.x, s.around, s.gi_star,
+select s.cx::bigint * 10000000 + s.cy, since, until, only_category, square_m, s.x, s.around, s.gi_star,
     case when abs(s.gi_star) >= 2.576 then 99 when abs(s.gi_star) >= 1.960 then 95
          when abs(s.gi_star) >= 1.645 then 90 else 0 end * sign(s.gi_star)::int,
     t.category_code, t.n,
-    st_transform(st_makeenvelope(s.cx * side_m, s.cy * side_m, (s.cx + 1) * side_m, (s.cy + 1) * side_m,
+    st_transform(st_makeenvelope(s.cx * square_m, s.cy * square_m, (s.cx + 1) * square_m, (s.cy + 1) * square_m,
         plane.epsg), 4326)::geometry(Polygon, 4326)
 from scored s cross join plane left join top t using (cx, cy)
 $$;
 
 create view gis.hotspots as
-select id, from_at, to_at, category, side as side_m, incidents, around, gi_star, level, top_category,
+select id, from_at, to_at, category, side_m, incidents, around, gi_star, level, top_category,
     top_count, geom::geometry(Polygon, 4326) as geom
 from gis.hotspots_of(gis.moment() - interval '90 days', gis.moment());
 

@@ -55,8 +55,8 @@ _ALL = (
     ),
     Layer(
         "incidents", "Point", "案件", "Incidents",
-        "全部案件，含待定位者（无几何）；不含举报人信息和其原话。",
-        "All incidents, those without a place yet included (no geometry); nothing of reporters nor their words.",
+        "已定位的全部案件；不含举报人信息和其原话。",
+        "All incidents that have a place; nothing of reporters nor their words.",
         grid=("grid_code",), status=("status",), category=("category",), time="reported_at",
         people=("assignee_id",),
     ),

@@ -1,4 +1,4 @@
-"""`gridward export`: layers into files."""
+"""`gridward export`: layers into files, streamed; a stopped one leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,18 +8,89 @@ from typing import Annotated
 
 import typer
 
-from api.cli.opening import opened
-from api.cli.output import Json, finish, steps
-from maps.exports import LAYERS, export_layer
+from api.cli.output import Json, counting, finish
+from api.cli.stopping import leaving_by_signal
+from api.migrate import migrate
+from grid.core.cluster import Cluster
+from grid.core.database import database_url, make_engine
+from grid.core.settings import DatabaseSettings, TownSettings
+from maps.export_filters import Wanted, parse_box, parse_list, parse_moment
+from maps.export_formats import ENDINGS
+from maps.layers import LAYERS, Layer, find_layers
+
+Many = list[str] | None
 
 
 def export(
-    layer: Annotated[str, typer.Argument(help=f"One of {', '.join(LAYERS)}.")],
-    out: Annotated[Path, typer.Argument(help="The file; its ending says the format.")],
+    layer: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(LAYERS)}; several with commas (.gpkg).")
+    ],
+    out: Annotated[
+        Path, typer.Argument(help=f"The file; its ending says the format: {', '.join(ENDINGS)}.")
+    ],
+    crs: Annotated[
+        str | None, typer.Option("--crs", help="EPSG:4547 or any EPSG code, gcj02, bd09.")
+    ] = None,
+    bbox: Annotated[
+        str | None, typer.Option("--bbox", help="west,south,east,north in degrees.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="CQL2: \"status = 'closed' AND reworks > 0\".")
+    ] = None,
+    status: Annotated[Many, typer.Option("--status", help="States, with commas.")] = None,
+    grid: Annotated[Many, typer.Option("--grid", help="Grid codes, with commas.")] = None,
+    category: Annotated[Many, typer.Option("--category", help="Category codes.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First day or moment (included).")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="End (left out).")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="The streets, grids and crews of that moment.")
+    ] = None,
+    columns: Annotated[Many, typer.Option("--columns", help="Only these columns.")] = None,
+    names: Annotated[bool, typer.Option(help="People's names beside their ids.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Write a layer for QGIS or geopandas. Example: gridward export incidents incidents.gpkg"""
-    with opened(keep=False) as (_, session), steps() as step:
-        step(layer)
-        count = export_layer(session, layer, out, datetime.now(UTC), with_people=True)
-    finish({"layer": layer, "features": count, "file": str(out)}, as_json)
+    """Write layers for QGIS or geopandas. Example: gridward export incidents may.gpkg --crs EPSG:4547 --from 2026-05-01 --to 2026-06-01"""
+    zone = TownSettings().zone
+    layers = find_layers(layer)
+    wanted = Wanted(
+        bbox=parse_box(bbox),
+        where=where,
+        status=parse_list(status),
+        grid=parse_list(grid),
+        category=parse_list(category),
+        from_at=parse_moment(from_, zone, "from"),
+        to_at=parse_moment(to, zone, "to"),
+        at=parse_moment(at, zone, "at"),
+        columns=parse_list(columns),
+        with_names=names,
+    )
+    # Here and not above: GDAL is loaded when the words are known to be right.
+    from maps.export_rows import Watch
+    from maps.exports import export as write
+    from maps.exports import plan_export
+
+    plan = plan_export(layers, out.name, crs, wanted)
+    url = _prepared(layers)
+    with leaving_by_signal(), counting() as count:
+        counts = write(url, plan, out, Watch(progress=count), zone)
+    result = {"layer": layer, "features": sum(counts.values()), "file": str(out)}
+    if len(counts) > 1:
+        result["layers"] = counts
+    finish({**result, "crs": plan.target.name}, as_json)
+
+
+def _prepared(layers: tuple[Layer, ...]) -> str:
+    """The database's URL, with the newest tables and views; without the rest of the program in memory."""
+    settings = DatabaseSettings()
+    if settings.database_url is None:
+        Cluster(settings).start()
+    engine = make_engine(settings)
+    migrate(engine)
+    if any(layer.name == "territories" for layer in layers):
+        from api.layers import keep_territory_now
+
+        keep_territory_now(engine, datetime.now(UTC))
+    engine.dispose()
+    return database_url(settings)

@@ -66,6 +66,13 @@ def steps() -> Iterator[Callable[..., None]]:
         yield lambda *words: status.update(" ".join(str(word) for word in words))
 
 
+@contextmanager
+def counting() -> Iterator[Callable[[str, int], None]]:
+    """Shows what is being written and how many rows so far, while a person watches."""
+    with steps() as step:
+        yield lambda what, rows: step(what, f"{rows:,}")
+
+
 def refused_rows(refused: list[Any], limit: int = 20) -> None:
     """One line for each row that was not taken, up to a limit; then how many more."""
     for item in refused[:limit]:

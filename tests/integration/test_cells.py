@@ -19,7 +19,7 @@ from dispatch.steps import Actor, PlaceGiven, fix_place
 from grid.cells import cell_at, load_cells, make_cells
 from grid.core.errors import BadInput, Conflict
 from grid.loading.places import load_boundaries
-from maps.exports import incidents_frame
+from maps.exports import layer_frame
 from tests.command import command_on
 from tests.ground import LADDER, MORNING, at, load_lines, two_grids
 from tests.web import office
@@ -144,7 +144,7 @@ def test_an_incident_carries_its_cell_and_keeps_it(
     frame = cells(ladder)
     (expected,) = frame[frame.covers(shapely.Point(lon, lat))]["code"]
     assert one_incident(ladder, number)["cell_code"] == expected == cell_at(ladder, lon, lat)
-    exported = incidents_frame(ladder, MORNING, with_people=False)
+    exported = layer_frame(ladder, "incidents", MORNING)
     assert list(exported["cell"]) == [expected]
     moved = at(1.98, 0.5)
     fix_place(

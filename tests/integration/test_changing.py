@@ -23,7 +23,7 @@ from grid.crews import crew_at
 from grid.in_force import withdraw_planned
 from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
-from maps.exports import grids_frame, segments_frame
+from maps.exports import layer_frame
 from maps.frames import grids_list, segments_geojson
 from tests.command import Command, command_on
 from tests.ground import (
@@ -105,8 +105,9 @@ def as_seen(session: Session, moment: datetime) -> object:
     return (
         segments_geojson(session, None, moment),
         grids_list(session, moment, with_people=True),
-        segments_frame(session, moment, with_people=True).to_json(),
-        grids_frame(session, moment, with_people=True).to_json(),
+        layer_frame(session, "segments", moment, with_people=True).to_csv(),
+        # A grid's end is known before it comes, and may be.
+        layer_frame(session, "grids", moment, with_people=True).drop(columns="valid_to").to_csv(),
         [f.code for f in check_ground(session, moment)],
     )
 

@@ -13,9 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.core.errors import Conflict
+from grid.kept_territory import keep_territory
 from grid.locate import locate
 from grid.town_territory import town_territory
-from maps.exports import export_layer
+from maps.exports import layer_frame, write_frame
 
 POINTS = 400
 # The territory promises agreement farther than this from a border.
@@ -60,7 +61,10 @@ def test_the_ground_is_a_coverage_without_gap_or_overlap(session: Session) -> No
 
 def test_the_layer_comes_out_with_its_crews(session: Session, tmp_path: Path) -> None:
     target = tmp_path / "ground.gpkg"
-    count = export_layer(session, "territories", target, datetime.now(UTC), with_people=True)
+    keep_territory(session, datetime.now(UTC))
+    count = write_frame(
+        layer_frame(session, "territories", with_people=True), "territories", target
+    )
     frame = gpd.read_file(target)
     assert (count, len(frame), frame.crs.to_epsg()) == (40, 40, 4326)
     assert frame["cleaner"].notna().all()

@@ -1,0 +1,92 @@
+"""The formats of an export, by the ending of the file: what each can hold, and how it is written from batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from grid.core.errors import BadInput
+from maps.export_crs import Target
+from maps.layers import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a writer is given: the layer, its batches (attributes, then WKB `geom`), where to, in which system."""
+
+    layer: Layer
+    batches: pa.RecordBatchReader
+    file: Path
+    target: Target
+    with_names: bool
+    zone: ZoneInfo
+    all_placed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`grows`: the file is only appended to, so it can be sent while it is written. `plain`: moments and flags become text.
+    `asks_placed`: it must know beforehand whether every row has a geometry.
+    """
+
+    ending: str
+    media_type: str
+    write: Callable[[Job], None]
+    finish: Callable[[Path, tuple[Layer, ...], bool], None] | None = None
+    many_layers: bool = False
+    wgs84_only: bool = False
+    grows: bool = False
+    plain: bool = False
+    asks_placed: bool = False
+
+
+def _formats() -> dict[str, Format]:
+    # Each writer loads its library only when it is asked for.
+    from maps import export_gdal, export_tables
+
+    return {
+        made.ending: made
+        for made in (
+            Format("gpkg", "application/geopackage+sqlite3", export_gdal.write_geopackage,
+                   export_gdal.finish_geopackage, many_layers=True),
+            Format("geojson", "application/geo+json", export_gdal.write_geojson, wgs84_only=True, grows=True),
+            Format("fgb", "application/flatgeobuf", export_gdal.write_flatgeobuf, asks_placed=True),
+            Format("shp.zip", "application/zip", export_gdal.write_shapefile, plain=True),
+            Format("kml", "application/vnd.google-earth.kml+xml", export_gdal.write_kml, wgs84_only=True,
+                   grows=True, plain=True),
+            Format("parquet", "application/vnd.apache.parquet", export_tables.write_parquet, grows=True),
+            Format("csv", "text/csv; charset=utf-8", export_tables.write_csv, grows=True),
+            Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                   export_tables.write_xlsx),
+        )
+    }  # fmt: skip
+
+
+ENDINGS = ("gpkg", "geojson", "fgb", "parquet", "shp.zip", "kml", "csv", "xlsx")
+
+
+def find_format(name: str) -> Format:
+    """The format of a file's name. Raises BadInput `export.ending_unknown`."""
+    lowered = name.lower()
+    for ending in ENDINGS:
+        if lowered.endswith(f".{ending}"):
+            return _formats()[ending]
+    ending = "." + lowered.rpartition(".")[2] if "." in lowered else lowered
+    raise BadInput(
+        "export.ending_unknown",
+        field="out",
+        ending=ending[:20],
+        known=", ".join(f".{e}" for e in ENDINGS),
+    )
+
+
+def check_fit(format_: Format, layers: tuple[Layer, ...], target: Target) -> None:
+    """Raises BadInput `export.one_layer_only`, `export.wgs84_only` (ending, crs)."""
+    if len(layers) > 1 and not format_.many_layers:
+        raise BadInput("export.one_layer_only", field="layer", ending=format_.ending)
+    if format_.wgs84_only and not target.is_wgs84:
+        raise BadInput("export.wgs84_only", field="crs", ending=format_.ending, crs=target.name)

@@ -1,0 +1,167 @@
+"""GeoPackage, GeoJSON, FlatGeobuf, Shapefile and KML: Arrow batches straight into GDAL."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyogrio
+
+from maps.dictionary import columns_of, dictionary
+from maps.export_formats import Job
+from maps.export_styles import qml
+from maps.layers import Layer
+
+# A file half-written at a power cut is thrown away anyway: it has not got its name yet.
+pyogrio.set_gdal_config_options(
+    {"OGR_SQLITE_SYNCHRONOUS": "OFF", "OGR_GPKG_MAX_RAM_USAGE_RTREE": "48000000"}
+)
+SHAPEFILE_NAME = 10
+SHAPEFILE_TEXT_BYTES = 254
+_STYLES = """
+create table layer_styles (
+    id integer primary key autoincrement not null, f_table_catalog text(256), f_table_schema text(256),
+    f_table_name text(256), f_geometry_column text(256), styleName text(30), styleQML text, styleSLD text,
+    useAsDefault boolean, description text, owner text(30), ui text(30),
+    update_time datetime default (strftime('%Y-%m-%dT%H:%M:%fZ','now')))
+"""
+_DICTIONARY = """
+create table data_dictionary (
+    id integer primary key autoincrement not null, layer text, layer_zh text, layer_en text, "column" text,
+    type text, unit text, zh text, en text, codes text)
+"""
+_CONTENTS = """
+insert into gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
+values (?, 'attributes', ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ','now'), 0)
+"""
+
+
+def write_geopackage(job: Job) -> None:
+    """One layer into the package; the second and later ones beside the first."""
+    said = {"IDENTIFIER": f"{job.layer.zh} {job.layer.en}", "DESCRIPTION": _about(job)}
+    _write(job, "GPKG", layer_options={**said, "GEOMETRY_NAME": "geom"})
+
+
+def finish_geopackage(file: Path, layers: tuple[Layer, ...], with_names: bool) -> None:
+    """QGIS's styles and the dictionary as tables of the package."""
+    names = tuple(layer.name for layer in layers)
+    rows = [tuple(row.values()) for row in dictionary(names, with_names=with_names)]
+    package = sqlite3.connect(file)
+    with package:
+        package.execute(_STYLES)
+        package.executemany(
+            "insert into layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column,"
+            " styleName, styleQML, useAsDefault, description) values ('', '', ?, 'geom', ?, ?, 1, ?)",
+            [(layer.name, layer.name, qml(layer), layer.about_en) for layer in layers],
+        )
+        package.execute(_DICTIONARY)
+        package.executemany(
+            'insert into data_dictionary (layer, layer_zh, layer_en, "column", type, unit, zh, en, codes)'
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+        package.execute(_CONTENTS, ("layer_styles", "layer_styles", ""))
+        package.execute(
+            _CONTENTS, ("data_dictionary", "data_dictionary", "数据字典 Data dictionary")
+        )
+    package.close()
+
+
+def write_geojson(job: Job) -> None:
+    """RFC 7946; nine decimals, a tenth of a millimetre."""
+    _write(job, "GeoJSON", layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "9"})
+
+
+def write_flatgeobuf(job: Job) -> None:
+    """FlatGeobuf; with its spatial index unless a row has no geometry, which that index cannot hold."""
+    index = "YES" if job.all_placed else "NO"
+    said = {"TITLE": job.layer.en, "DESCRIPTION": _about(job), "SPATIAL_INDEX": index}
+    _write(job, "FlatGeobuf", layer_options=said)
+
+
+def write_kml(job: Job) -> None:
+    """KML with the attributes as ExtendedData."""
+    _write(job, "KML", layer_options={})
+
+
+def write_shapefile(job: Job) -> None:
+    """A zip of .shp, .shx, .dbf, .prj, .cpg and a readme that tells which short name stands for which column."""
+    folder = Path(tempfile.mkdtemp(prefix=".shp-", dir=job.file.parent))
+    try:
+        shape = folder / f"{job.layer.name}.shp"
+        columns = [name for name in job.batches.schema.names if name != "geom"]
+        short = short_names(columns)
+        _write(_renamed(job, short), "ESRI Shapefile", {"ENCODING": "UTF-8"}, file=shape)
+        (folder / "README.txt").write_text(_readme(job, short), encoding="utf-8")
+        with zipfile.ZipFile(job.file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+            for part in sorted(folder.iterdir()):
+                packed.write(part, part.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def short_names(columns: list[str]) -> dict[str, str]:
+    """Names of at most ten characters, no two alike whatever the case: column → short name."""
+    taken: set[str] = set()
+    found: dict[str, str] = {}
+    for column in columns:
+        short, number = column[:SHAPEFILE_NAME], 0
+        while short.lower() in taken:
+            number += 1
+            short = f"{column[: SHAPEFILE_NAME - len(str(number))]}{number}"
+        taken.add(short.lower())
+        found[column] = short
+    return found
+
+
+def _renamed(job: Job, names: dict[str, str]) -> Job:
+    """The job with other names of its columns."""
+    schema = pa.schema([f.with_name(names.get(f.name, f.name)) for f in job.batches.schema])
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in job.batches)
+    return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
+
+
+def _write(job: Job, driver: str, layer_options: dict[str, str], file: Path | None = None) -> None:
+    options: dict[str, Any] = {"append": False}
+    if driver == "KML":
+        # KML knows one system and one name for it.
+        options["dataset_options"] = {"NameField": "name"}
+    pyogrio.write_arrow(
+        job.batches,
+        str(file or job.file),
+        layer=job.layer.name,
+        driver=driver,
+        geometry_name="geom",
+        geometry_type=job.layer.geometry,
+        crs=job.target.wkt if not job.target.is_wgs84 else "EPSG:4326",
+        layer_options=layer_options,
+        **options,
+    )
+
+
+def _about(job: Job) -> str:
+    return f"{job.layer.about_zh} {job.layer.about_en} ({job.target.name})"
+
+
+def _readme(job: Job, short: dict[str, str]) -> str:
+    told = {entry.column: entry for entry in columns_of(job.layer, with_names=job.with_names)}
+    lines = [
+        f"{job.layer.zh} · {job.layer.en}",
+        _about(job),
+        f"坐标系 CRS: {job.target.name}    编码 Encoding: UTF-8",
+        f"文本最长 {SHAPEFILE_TEXT_BYTES} 字节，时刻为 UTC 文本。",
+        f"Texts hold at most {SHAPEFILE_TEXT_BYTES} bytes; moments are text in UTC, flags 1 and 0.",
+        "",
+        "short name · column · 中文 · English",
+        *(
+            f"{name} · {column} · {told[column].zh} · {told[column].en}"
+            for column, name in short.items()
+        ),
+    ]
+    return "\r\n".join(lines) + "\r\n"

@@ -53,7 +53,7 @@ def check_ground(session: Session, now: datetime) -> list[Finding]:
             "ground.gone_segment_held",
             "select distinct s.id from segment s join grid_segment h on h.segment_id = s.id"
             " where s.gone_at is not null and h.valid @> cast(:now as timestamptz) order by s.id",
-            "gridward import streets FILE",
+            MEND,
             now,
         ),
         *_rows(

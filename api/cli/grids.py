@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
+from api.cli.handing import HandOvers, hand_over, hand_over_of, show_moved
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say
-from dispatch.handover import HandOver, incidents_of_plan
+from dispatch.handover import HandOver, Moved, hand_over_due, incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
 from grid.core.errors import BadInput
 from grid.in_force import withdraw_planned
@@ -34,6 +35,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show; change nothi
 Allow = Annotated[bool, typer.Option("--allow-disconnected", help="A grid in pieces is meant.")]
 Segments = Annotated[list[int], typer.Argument(help="Ids of segments.")]
 Code = Annotated[str, typer.Argument(help="The grid's code.")]
+app.command("hand-over")(hand_over)
 
 
 @app.command()
@@ -43,6 +45,7 @@ def move(
     side: Annotated[str | None, typer.Option(help="Only one side: left or right.")] = None,
     from_: From = None,
     dry_run: DryRun = False,
+    hand_over: HandOvers = "offered",
     allow_disconnected: Allow = False,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +53,7 @@ def move(
     sides = SIDES if side is None else (side,)
     _change(
         lambda session, at: plan_move(session, segments, to, at, sides),
-        from_, dry_run, allow_disconnected, as_json,
+        from_, dry_run, allow_disconnected, as_json, hand_over,
     )  # fmt: skip
 
 
@@ -64,13 +67,14 @@ def split(
     name: Annotated[str | None, typer.Option(help="Name of the new grid.")] = None,
     from_: From = None,
     dry_run: DryRun = False,
+    hand_over: HandOvers = "offered",
     allow_disconnected: Allow = False,
     as_json: Json = False,
 ) -> None:
     """Make two grids of one. Example: gridward grids split G003 --name 站前东片"""
     _change(
         lambda session, at: plan_split(session, code, at, name, segments or ()),
-        from_, dry_run, allow_disconnected, as_json,
+        from_, dry_run, allow_disconnected, as_json, hand_over,
     )  # fmt: skip
 
 
@@ -80,13 +84,14 @@ def merge(
     into: Annotated[str, typer.Option(help="Code of the grid that stays.")],
     from_: From = None,
     dry_run: DryRun = False,
+    hand_over: HandOvers = "offered",
     allow_disconnected: Allow = False,
     as_json: Json = False,
 ) -> None:
     """Put a grid into another and end it. Example: gridward grids merge G004 --into G003"""
     _change(
         lambda session, at: plan_merge(session, code, into, at),
-        from_, dry_run, allow_disconnected, as_json,
+        from_, dry_run, allow_disconnected, as_json, hand_over,
     )  # fmt: skip
 
 
@@ -133,7 +138,10 @@ def _change(
     dry_run: bool,
     allow_disconnected: bool,
     as_json: bool,
+    hand_over: str = "offered",
 ) -> None:
+    asked = hand_over_of(hand_over)
+    moved: list[Moved] = []
     with opened(keep=not dry_run) as (services, session):
         if not dry_run:
             lock_ground(session)
@@ -142,7 +150,10 @@ def _change(
         incidents = incidents_of_plan(session, plan)
         changed = 0
         if not dry_run:
-            changed = apply_plan(session, plan, allow_disconnected=allow_disconnected)
+            changed = apply_plan(
+                session, plan, allow_disconnected=allow_disconnected, hand_over=asked
+            )
+            moved = hand_over_due(session, services.desk, datetime.now(UTC))
     result = {
         "from": plan.from_at.isoformat(),
         "sides": len(plan.moves),
@@ -150,8 +161,13 @@ def _change(
         "grids_made": [made.code for made in plan.made],
         "grids_ended": list(plan.ended),
         "would_be_disconnected": list(plan.disconnected),
+        "incidents_handed_over": len(moved),
     }
-    more = {"moves": list(plan.moves)} if as_json else {}
+    more: dict[str, Any] = {}
+    if as_json:
+        more = {"moves": list(plan.moves), "handed_over": [asdict(item) for item in moved]}
+    else:
+        show_moved(moved)
     told({**result, **more}, incidents, dry_run, as_json)
 
 

@@ -257,6 +257,11 @@ def reason_text(
                 values[name] = translate(language, f"{name}.{values[name]}")
         if item["code"] == "segment.nearest" and not values.get("street"):
             values["street"] = translate(language, "incident.unnamed_street")
+        if item["code"].startswith("segment.equal_"):
+            unnamed = translate(language, "incident.unnamed_street")
+            between = "、" if language == "zh" else ", "
+            values["streets"] = between.join(name or unnamed for name in values["streets"])
+            values["segments"] = between.join(str(number) for number in values["segments"])
         values["category_name"] = values.get(f"name_{language}", "")
         if isinstance(values.get("value"), float) and values["value"].is_integer():
             values["value"] = int(values["value"])

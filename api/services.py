@@ -12,6 +12,7 @@ from dispatch.intake import Desk
 from grid.core.cluster import Cluster
 from grid.core.database import make_engine, make_sessions
 from grid.core.settings import Settings
+from grid.kept_ground import keep_ground
 from grid.locate import locate
 
 
@@ -25,7 +26,8 @@ class Services:
     desk: Desk
 
     def warm(self) -> None:
-        """Reads the ground and finds one point, so that the first request finds everything ready."""
+        """Reads the ground, keeps it and finds one point, so that the first request finds everything ready."""
+        keep_ground(self.engine)
         with self.sessions() as session:
             ground, _ = self.desk.read(session)
             if ground is not None:

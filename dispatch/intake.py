@@ -35,7 +35,8 @@ from grid.cells import cell_at
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
-from grid.crews import Crew, crew_at
+from grid.crews import Crew
+from grid.locate import crew_of
 
 LONGEST_TEXT = 10_000
 STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
@@ -215,9 +216,9 @@ def answer_for(
 def crew_for(session: Session, placement: Placement, at: datetime) -> Crew | None:
     """The crew of a place at a moment; None where nothing is known of the place or no grid holds it."""
     located = placement.located
-    if placement.waits or located is None or located.grid is None:
+    if placement.waits or located is None:
         return None
-    return crew_at(session, located.grid.id, located.segment_id, at)
+    return crew_of(session, located, at)
 
 
 def linked(

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from grid.change_counts import Mark, read_marks
+from grid.change_counts import Mark, Marks, read_marks
 from grid.crews import Crew, crew_at
-from grid.kept_ground import kept_ground
+from grid.kept_ground import KeptGround, kept_ground
 from grid.shifts import Pattern, patterns
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ class People:
         return grid_id, own, between, tuple(covers(p, at.astimezone(z)) for p, z in self.patterns)
 
 
-_KEPT: weakref.WeakKeyDictionary[Engine, People] = weakref.WeakKeyDictionary()
+_KEPT: weakref.WeakKeyDictionary[KeptGround, People] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
@@ -73,12 +73,23 @@ def covers(pattern: Pattern, local: datetime) -> bool:
     return (today and clock >= pattern.begins) or (yesterday and clock < pattern.ends)
 
 
+def crew_in_memory(
+    kept: KeptGround, marks: Marks, grid_id: int, segment_id: int | None, at: datetime
+) -> Crew | None:
+    """The crew kept under these marks, if there is one."""
+    people = _KEPT.get(kept)
+    if people is None or people.mark != marks.people:
+        return None
+    return people.crews.get(people.key(grid_id, segment_id, at))
+
+
 def crew_kept(session: Session, grid_id: int, segment_id: int | None, at: datetime) -> Crew:
     """`crew_at`, from memory where this process keeps its ground there and nothing has changed."""
-    if kept_ground(session) is None:
+    kept = kept_ground(session)
+    if kept is None:
         return crew_at(session, grid_id, segment_id, at)
     marks = read_marks(session)
-    people = marks and _people(session, marks.people)
+    people = marks and _people(session, kept, marks.people)
     if not people:
         return crew_at(session, grid_id, segment_id, at)
     key = people.key(grid_id, segment_id, at)
@@ -91,12 +102,9 @@ def crew_kept(session: Session, grid_id: int, segment_id: int | None, at: dateti
     return crew
 
 
-def _people(session: Session, mark: Mark) -> People | None:
+def _people(session: Session, kept: KeptGround, mark: Mark) -> People | None:
     """What is kept under a mark, read when it is a new one; None when nothing can be kept."""
-    engine = session.get_bind()
-    if not isinstance(engine, Engine):
-        return None
-    people = _KEPT.get(engine)
+    people = _KEPT.get(kept)
     if people is None or people.mark != mark:
         bounds = session.execute(_BOUNDS).one()
         if not bounds.usable:
@@ -111,5 +119,5 @@ def _people(session: Session, mark: Mark) -> People | None:
             frozenset(own),
         )
         with _LOCK:
-            _KEPT[engine] = people
+            _KEPT[kept] = people
     return people

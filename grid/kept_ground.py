@@ -28,12 +28,41 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 LOG = logging.getLogger(__name__)
 OPEN_FROM_US, OPEN_TO_US = -9_000_000_000_000_000, 9_000_000_000_000_000
-ROUNDING_M = 0.001  # the tree measures on its own; the rule decides with ours
+ROUNDING_M = 0.001  # above the rule's limit between equals
+ROOM_M = 1000.0
+LEAST_CELL_M = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """Edges by square cell: the corner, a cell's metres, columns and rows, starts by cell, edges, row by vertex."""
+
+    west_m: float
+    south_m: float
+    cell_m: float
+    columns: int
+    rows: int
+    starts: Ints
+    edges: NDArray[np.int32]
+    vertex_row: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, coords: Floats, offsets: Ints) -> Raster:
+        """About one cell for each line, some room around all."""
+        low, high = coords.min(axis=0), coords.max(axis=0)
+        width, height = (high - low + 2 * ROOM_M).tolist()
+        cell_m = max(LEAST_CELL_M, float(np.sqrt(width * height / len(offsets))))
+        corner = (low - ROOM_M).tolist()
+        columns, rows = int(width / cell_m) + 1, int(height / cell_m) + 1
+        return cls(
+            *corner, cell_m, columns, rows,
+            *kernels.fill_cells(coords, offsets, *corner, cell_m, columns, rows),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Streets:
-    """Segments in force by row (ascending ids): rank, street (-1 none), its name, vertices, a tree of lines."""
+    """Segments in force by row (ascending ids): rank, street (-1 none), its name, vertices, and their raster."""
 
     mark: Mark
     ids: Ints
@@ -42,24 +71,24 @@ class Streets:
     names: dict[int, str]
     coords: Floats
     offsets: Ints
-    tree: shapely.STRtree
+    raster: Raster | None
 
     def near(self, x_m: float, y_m: float, reach_m: float, most: int) -> list[tuple[int, Measured]]:
-        """Rows at most `reach_m` farther from a point than the nearest, `most` of them, measured."""
-        point = shapely.Point(x_m, y_m)
-        _, least_m = self.tree.query_nearest(point, return_distance=True, all_matches=False)
-        if not len(least_m):
+        """Rows at most `reach_m` farther from a point than the nearest, `most` of them, measured.
+
+        Empty where nothing is near: then the database must be asked.
+        """
+        r = self.raster
+        if r is None:
             return []
-        rows = self.tree.query(
-            point, predicate="dwithin", distance=float(least_m[0]) + reach_m + ROUNDING_M
-        )
-        found = kernels.measure_rows(self.coords, self.offsets, rows, x_m, y_m)
-        if len(rows) > most:
-            kept = np.argsort(found[:, 0], kind="stable")[:most]
-            rows, found = rows[kept], found[kept]
+        found = kernels.lines_near(
+            self.coords, self.offsets, r.starts, r.edges, r.vertex_row, r.west_m, r.south_m,
+            r.cell_m, r.columns, r.rows, x_m, y_m, reach_m + ROUNDING_M,
+        )  # fmt: skip
+        if len(found) > most:
+            found = found[np.argsort(found[:, 1], kind="stable")[:most]]
         return [
-            (row, Measured(one[0], one[1], int(one[2]), one[3]))
-            for row, one in zip(rows.tolist(), found.tolist(), strict=True)
+            (int(one[0]), Measured(one[1], one[2], int(one[3]), one[4])) for one in found.tolist()
         ]
 
 
@@ -67,15 +96,13 @@ class Streets:
 class Holdings:
     """Who held what and when: periods of each segment's side, areas drawn (lower codes first), grids by id.
 
-    starts[2 * place + side] .. : the periods of a side of `ids[place]`, in grid_id, from_us, to_us.
+    starts[2 * place + side] .. : the periods (grid_id, from_us, to_us) of a side of `ids[place]`.
     """
 
     mark: Mark
     ids: Ints
     starts: Ints
-    grid_id: Ints
-    from_us: Ints
-    to_us: Ints
+    periods: Ints
     area_tree: shapely.STRtree | None
     area_held: list[tuple[int, int, int]]
     grids: dict[int, tuple[str, str]]
@@ -84,16 +111,16 @@ class Holdings:
         self, segment_id: int, side: int, at_us: int, now_us: int
     ) -> tuple[int, bool] | None:
         """(grid_id, whether it held then) of a side at a moment: then, else now, else None."""
-        place = int(np.searchsorted(self.ids, segment_id))
+        place = int(self.ids.searchsorted(segment_id))
         if place == len(self.ids) or self.ids[place] != segment_id:
             return None
         present = None
-        for k in range(self.starts[2 * place + side], self.starts[2 * place + side + 1]):
-            since, until = self.from_us[k], self.to_us[k]
+        low, high = self.starts[2 * place + side : 2 * place + side + 2].tolist()
+        for grid_id, since, until in self.periods[low:high].tolist():
             if since <= at_us < until:
-                return int(self.grid_id[k]), True
+                return grid_id, True
             if since <= now_us < until:
-                present = int(self.grid_id[k]), False
+                present = grid_id, False
         return present
 
     def of_area(self, x_m: float, y_m: float, at_us: int, now_us: int) -> tuple[int, bool] | None:
@@ -183,12 +210,14 @@ def read_streets(connection: psycopg.Connection[Any], mark: Mark) -> Streets:
         names = dict(cursor.execute("select id, name from street").fetchall())
     lines = np.asarray(shapely.from_wkb([row[3] for row in rows]), dtype=object)
     coords, owners = shapely.get_coordinates(lines, return_index=True)
+    coords = np.ascontiguousarray(coords)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))])
+    offsets = offsets.astype(np.int64)
     numbers = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
     ids, rank, street_ids = (np.ascontiguousarray(column) for column in numbers.T)
     return Streets(
-        mark, ids, rank, street_ids, names, np.ascontiguousarray(coords),
-        offsets.astype(np.int64), shapely.STRtree(lines),
+        mark, ids, rank, street_ids, names, coords, offsets,
+        Raster.of(coords, offsets) if len(ids) else None,
     )  # fmt: skip
 
 
@@ -219,7 +248,7 @@ def read_holdings(connection: psycopg.Connection[Any], mark: Mark) -> Holdings:
         mark,
         ids,
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        *(np.ascontiguousarray(table[:, k]) for k in (2, 3, 4)),
+        np.ascontiguousarray(table[:, 2:]),
         shapely.STRtree(shapes) if shapes else None,
         [(row[1], row[2], row[3]) for row in areas],
         {row[0]: (row[1], row[2]) for row in grids},

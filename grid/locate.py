@@ -12,16 +12,18 @@ areas belongs to the lower code.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import shapely
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.change_counts import Marks, read_marks
+from grid.crews import Crew
+from grid.kept_crews import crew_in_memory, crew_kept
 from grid.kept_ground import KeptGround, kept_ground
 from grid.nearest import Measured, choose, measure
 
@@ -61,10 +63,11 @@ class Located:
     decided_by: str = "distance"
     equal_ids: tuple[int, ...] = ()
     equal_streets: tuple[str, ...] = ()
+    # The moment asked for and the grid's crew at it, where that came from memory together with the rest.
+    crew: tuple[datetime, Crew] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(NamedTuple):
     """A candidate: a segment, its street, its rank and the point against its line."""
 
     segment_id: int
@@ -143,6 +146,18 @@ def locate(
     return _from_tables(session, x_m, y_m, at, neighbour_m, street_id)
 
 
+def crew_of(session: Session, located: Located, at: datetime) -> Crew | None:
+    """Who answers for a located point at a moment; None where no grid holds it.
+
+    What came with the answer, when that was asked for the same moment; else it is read now.
+    """
+    if located.grid is None:
+        return None
+    if located.crew is not None and located.crew[0] == at:
+        return located.crew[1]
+    return crew_kept(session, located.grid.id, located.segment_id, at)
+
+
 def _from_memory(
     kept: KeptGround, marks: Marks, x_m: float, y_m: float, at: datetime, neighbour_m: float
 ) -> Located | None:
@@ -173,7 +188,11 @@ def _from_memory(
         return named(holdings.of_side(one.segment_id, side, at_us, marks.now_us))
 
     drawn = named(holdings.of_area(x_m, y_m, at_us, marks.now_us))
-    return _decided(near, near, holder, drawn, neighbour_m) if near else None
+    found = _decided(near, near, holder, drawn, neighbour_m) if near else None
+    if found is None or found.grid is None:
+        return found
+    crew = crew_in_memory(kept, marks, found.grid.id, found.segment_id, at)
+    return found if crew is None else replace(found, crew=(at, crew))
 
 
 def _from_tables(
@@ -213,7 +232,8 @@ def _decided(
     ids = [one.segment_id for one in owners]
     choice = choose([one.measured for one in owners], [one.rank for one in owners], ids)
     owner = owners[choice.winner]
-    equals = [owner, *(owners[k] for k in choice.equals if k != choice.winner)]
+    others = (owners[k] for k in choice.equals if k != choice.winner)
+    equals = [owner, *sorted(others, key=lambda one: (one.rank, one.segment_id))]
     distance_m = owner.measured.distance_m
     grid, then = holder(owner) or (None, True)
     # Today's area stands in for a moment before the first division only, as today's grid does.

@@ -14,7 +14,7 @@ from api.schemas import reason_text
 from dispatch.placing import GivenPoint, find_place
 from dispatch.routing import route as route_report
 from grid.core.errors import Conflict
-from grid.crews import crew_at
+from grid.locate import crew_of
 from maps import frames
 
 router = APIRouter(prefix="/api/v1", tags=["ground"])
@@ -75,9 +75,7 @@ def route(
         session, ground, services.settings.town, moment, GivenPoint(lon, lat, datum), ()
     )
     located = placed.located
-    crew = None
-    if located is not None and located.grid is not None:
-        crew = crew_at(session, located.grid.id, located.segment_id, moment)
+    crew = crew_of(session, located, moment) if located is not None else None
     routed = route_report(placed, kind, crew)
     shown = account is not None and account.may("see_people")
     reasons = [r.plain() for r in (*placed.reasons, *routed.reasons)]

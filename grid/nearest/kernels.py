@@ -35,6 +35,7 @@ TINY = 1e-300  # divides for an edge without length
 COARSE_BITS = 8
 PAGE_BITS = 9  # leaf records lie in pages of 512, so that a change copies a few pages only
 ENDLESS_CM = 2**31 - 1
+RINGS = 400  # a point farther than so many cells from every line is looked for elsewhere
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,17 +191,126 @@ def locate_kernel(coords, px, py):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def measure_rows(coords, offsets, rows, px, py):  # type: ignore[no-untyped-def]
-    """`locate_kernel` of a point on each of the lines coords[offsets[row] : offsets[row + 1]]."""
-    out = np.empty((rows.shape[0], 4))
-    for k in range(rows.shape[0]):
-        line = coords[offsets[rows[k]] : offsets[rows[k] + 1]]
-        distance, along, side, beyond = locate_kernel(line, px, py)
-        out[k, 0] = distance
-        out[k, 1] = along
-        out[k, 2] = side
-        out[k, 3] = beyond
-    return out
+def cells_crossed(coords, v, west, south, cell, columns, out, n):  # type: ignore[no-untyped-def]
+    """Numbers of the cells that an edge passes through, and a little more, to out[n:] if it has room; new n."""
+    x0 = (coords[v, 0] - west) / cell
+    y0 = (coords[v, 1] - south) / cell
+    x1 = (coords[v + 1, 0] - west) / cell
+    y1 = (coords[v + 1, 1] - south) / cell
+    if x1 < x0:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    slope = (y1 - y0) / max(x1 - x0, TINY)
+    for column in range(int(x0), int(x1) + 1):
+        a = y0 + slope * (max(x0, float(column)) - x0)
+        b = y0 + slope * (min(x1, column + 1.0) - x0)
+        if int(x0) == int(x1):
+            a, b = y0, y1
+        for row in range(int(min(a, b) - 1e-6), int(max(a, b) + 1e-6) + 1):
+            if n < out.shape[0]:
+                out[n] = row * columns + column
+            n += 1
+    return n
+
+
+@compiled
+def fill_cells(coords, offsets, west, south, cell, columns, rows):  # type: ignore[no-untyped-def]
+    """Edges by cell of a raster: (starts of each cell, edges, row of each vertex)."""
+    vertex_row = np.empty(coords.shape[0], np.int32)
+    counts = np.zeros(columns * rows + 1, np.int64)
+    some = np.empty(64, np.int64)
+    for turn in range(2):
+        if turn == 1:
+            for k in range(columns * rows):
+                counts[k + 1] += counts[k]
+            edges = np.empty(counts[columns * rows], np.int32)
+        for line in range(offsets.shape[0] - 1):
+            for v in range(offsets[line], offsets[line + 1]):
+                vertex_row[v] = line
+                if v + 1 == offsets[line + 1]:
+                    continue
+                n = cells_crossed(coords, v, west, south, cell, columns, some, 0)
+                if n > some.shape[0]:
+                    some = np.empty(2 * n, np.int64)
+                    n = cells_crossed(coords, v, west, south, cell, columns, some, 0)
+                for k in range(n):
+                    if turn == 0:
+                        counts[some[k] + 1] += 1
+                    else:
+                        edges[counts[some[k]]] = v
+                        counts[some[k]] += 1
+    starts = np.zeros(columns * rows + 1, np.int64)
+    starts[1:] = counts[: columns * rows]
+    return starts, edges, vertex_row
+
+
+@compiled
+def lines_near(  # type: ignore[no-untyped-def]
+    coords, offsets, starts, edges, vertex_row, west, south, cell, columns, rows, px, py, reach
+):
+    """Lines at most `reach` farther from a point than the nearest: (n, 5) of row, distance, along, side, beyond.
+
+    Rings of cells are searched about the point's own. Empty when the point lies outside the raster or too far
+    from every line.
+    """
+    column = int(np.floor((px - west) / cell))
+    row = int(np.floor((py - south) / cell))
+    nothing = np.empty((0, 5))
+    if not (0 <= column < columns and 0 <= row < rows):
+        return nothing
+    inner = min(
+        min(px - west - column * cell, west + (column + 1) * cell - px),
+        min(py - south - row * cell, south + (row + 1) * cell - py),
+    )
+    best = np.inf
+    found = np.empty(32, np.int32)
+    least = np.empty(32)
+    n = 0
+    for ring in range(RINGS):
+        limit = np.sqrt(best) + reach
+        if ring > 0 and inner + (ring - 1) * cell > limit:
+            break
+        if ring == RINGS - 1:
+            return nothing
+        for r in range(max(row - ring, 0), min(row + ring, rows - 1) + 1):
+            step = 1 if abs(r - row) == ring else max(2 * ring, 1)
+            for c in range(column - ring, column + ring + 1, step):
+                if not 0 <= c < columns:
+                    continue
+                for i in range(starts[r * columns + c], starts[r * columns + c + 1]):
+                    v = edges[i]
+                    d2, _ = edge_distance2(coords, v, px, py)
+                    if np.sqrt(d2) > limit:
+                        continue
+                    if d2 < best:
+                        best = d2
+                        limit = np.sqrt(best) + reach
+                    line = vertex_row[v]
+                    at = 0
+                    while at < n and found[at] != line:
+                        at += 1
+                    if at == n:
+                        if n == found.shape[0]:
+                            found = grown(found, 2 * n)
+                            least = grown(least, 2 * n)
+                        found[n] = line
+                        least[n] = d2
+                        n += 1
+                    else:
+                        least[at] = min(least[at], d2)
+    limit = np.sqrt(best) + reach
+    out = np.empty((n, 5))
+    kept = 0
+    for k in range(n):
+        if np.sqrt(least[k]) <= limit:
+            line = coords[offsets[found[k]] : offsets[found[k] + 1]]
+            distance, along, side, beyond = locate_kernel(line, px, py)
+            out[kept, 0] = found[k]
+            out[kept, 1] = distance
+            out[kept, 2] = along
+            out[kept, 3] = side
+            out[kept, 4] = beyond
+            kept += 1
+    return out[:kept]
 
 
 @compiled

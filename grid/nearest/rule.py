@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,7 @@ LEFT, RIGHT = 0, 1
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """A point against one line: distance_m, along_m from the start, side (0 left, 1 right), and how far
     the point lies beyond the line (what decides among equals)."""
 
@@ -84,14 +84,14 @@ def side_of(line_xy: NDArray[np.float64], x_m: float, y_m: float) -> int:
 
 def choose(found: Sequence[Measured], rank: Sequence[int], segment_ids: Sequence[int]) -> Choice:
     """The winner among at least one measured line, by the rule above."""
-    limit_m = min(one.distance_m for one in found) + EQUAL_M
+    limit_m = min([one.distance_m for one in found]) + EQUAL_M
     equals = [k for k, one in enumerate(found) if one.distance_m <= limit_m]
+    if len(equals) == 1:
+        return Choice(equals[0], (equals[0],), "distance")
     limit_m = min(found[k].beyond_m for k in equals) + kernels.SAME_M
     beside = [k for k in equals if found[k].beyond_m <= limit_m]
     winner = min(beside, key=lambda k: (rank[k], segment_ids[k]))
-    if len(equals) == 1:
-        decided_by = "distance"
-    elif len(beside) == 1:
+    if len(beside) == 1:
         decided_by = "way_on"
     else:
         alone = sum(rank[k] == rank[winner] for k in beside) == 1

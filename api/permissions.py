@@ -26,7 +26,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "report": frozenset(ROLES),
     "fix_place": DESK_ROLES,
     "edit_grids": frozenset({"administrator", "watch_chief", "dispatcher", "analyst"}),
-    "move": DESK_ROLES | POST_ROLES | {"collector", "leader"},
+    "move": DESK_ROLES | POST_ROLES | {"collector", "leader", "unit_head", "evaluator"},
     "see_reporter": DESK_ROLES,
     # What could not be sent, and sending it again.
     "see_deliveries": DESK_ROLES,

@@ -159,8 +159,8 @@ def _woken(session: Session, desk: Desk, incident_id: int, now: datetime) -> str
 def _plan_missing(session: Session, desk: Desk, now: datetime) -> int:
     """Gives each open incident without a plan its plan."""
     found = session.scalars(_UNPLANNED, {"batch": WAKE_BATCH}).all()
-    for incident_id in found:
-        incident = incidents.lock_if_free(session, incident_id)
-        if incident is not None:
-            Work(session, desk, incident, THE_CLOCK, now).keep_plan()
-    return len(found)
+    free = [incidents.lock_if_free(session, incident_id) for incident_id in found]
+    known = [incident for incident in free if incident is not None]
+    for incident in known:
+        Work(session, desk, incident, THE_CLOCK, now).keep_plan()
+    return len(known)

@@ -379,9 +379,9 @@ def test_a_list_costs_few_statements(desk: Office, town_services: Services) -> N
 def test_crews_see_their_own_incidents_only(desk: Office, some: dict[str, dict[str, Any]]) -> None:
     mine = some["placed"]["number"]
     assert mine in numbers(desk, "page_size=500", "gardener")
-    assert mine not in numbers(desk, "page_size=500", "maintainer")
-    problem(desk.get("maintainer", f"/incidents/{mine}"), 404, "incident.unknown")
-    problem(desk.get("maintainer", f"/incidents/{mine}/history"), 404, "incident.unknown")
+    assert mine not in numbers(desk, "page_size=500", "cleaner")
+    problem(desk.get("cleaner", f"/incidents/{mine}"), 404, "incident.unknown")
+    problem(desk.get("cleaner", f"/incidents/{mine}/history"), 404, "incident.unknown")
     other = some["task"]["tasks"][0]["assignee"]["id"]
     asked = numbers(desk, f"assignee={other}&page_size=500", "gardener")
     assert some["task"]["number"] not in asked or "gardener" in some["task"]["tasks"][0]["post"]

@@ -327,7 +327,7 @@ def _locate_answer(
         *place,
         at,
         neighbour_m=settings.neighbour_m,
-        street_id=answer.street_id,
+        street_id=answer.owner_street_id,
     )
 
 

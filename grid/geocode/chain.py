@@ -201,6 +201,7 @@ def _answer(
         if best.place >= 0 and not best.learned_id
         else None,
         learned_id=best.learned_id or None,
+        owner_street_id=_owner(best, gazetteer),
         segment_id=gazetteer.segment_ids[best.segment] if best.segment >= 0 else None,
         segments=tuple((gazetteer.segment_ids[s], round(m, 1)) for s, m in best.segments),
         side=best.side,
@@ -208,6 +209,16 @@ def _answer(
         reasons=tuple(dict.fromkeys(reasons)),
         candidates=tuple(_candidate(f, gazetteer, confidence) for confidence, f in kept),
     )
+
+
+def _owner(best: Finding, gazetteer: Gazetteer) -> int | None:
+    """The street that the words give the place to; at a crossing both are named, so that the nearest decides."""
+    street = best.street
+    if best.match == "crossing":
+        return None
+    if best.match == "crossing_offset":
+        street = gazetteer.lines.street[best.segment] if best.segment >= 0 else -1
+    return gazetteer.street_ids[street] if street >= 0 else None
 
 
 def _corrections(parsed: Parsed, best: Finding) -> tuple[Correction, ...]:

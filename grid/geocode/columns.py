@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from grid.geocode.door_plates import DoorPlates, order_key
+from grid.geocode.door_plates import DoorPlates, by_plate, order_key
 from grid.geocode.fold import TYPE_WORDS, fold, has_cjk, latin_key, written_key
-from grid.geocode.lines import StreetLines
+from grid.geocode.lines import Point, StreetLines
 from grid.geocode.model import GazetteerData, Ints
 from grid.geocode.names import (
     COMMUNITY,
@@ -21,12 +22,23 @@ from grid.geocode.names import (
     reference,
     scan_chinese,
 )
-from grid.geocode.numbers import NUMERAL, chinese_numeral, house_number, latin_house_number, number
+from grid.geocode.numbers import (
+    NUMERAL,
+    HouseNumber,
+    chinese_numeral,
+    house_number,
+    latin_house_number,
+    number,
+)
 
 _NUMBERED = re.compile(rf"({NUMERAL}+)(?=[路街巷弄段道里村号])")
 _ADDRESS_NUMBER = re.compile(r"\d+[a-z]?(?:(?:号|弄|巷)-?\d+|[-之附]\d+)*(?:号|弄|巷|$)(?!线|楼)")
 _ROADS = ("路", "街", "巷", "弄", "大道")
 _COMMUNITY_TAIL = re.compile(r"(?:社区居委会|社区|居委会|村委会|街道办事处|街道)$")
+
+
+ENTRANCE_M = 150.0
+"""A door plate farther than this from a small place is not its door, whatever its address says."""
 
 
 @dataclass(slots=True)
@@ -204,6 +216,15 @@ def door_plates(data: GazetteerData, dense: dict[int, int], chinese: NameIndex) 
 
 def _address_row(address: str, i: int, chinese: NameIndex) -> tuple[int, str, int, int, str] | None:
     """A sorted row of `_plates` for a place's address (`大华路348号3楼`); None when street or number is not known."""
+    read = read_address(address, chinese)
+    if read is None:
+        return None
+    street, house = read
+    return (street, "".join(house.lanes), order_key(house), i, house.key)
+
+
+def read_address(address: str, chinese: NameIndex) -> tuple[int, HouseNumber] | None:
+    """(dense street, number) of a Chinese address; None when street or number is not known."""
     if not address or not has_cjk(address):
         return None
     folded = fold(address)
@@ -212,8 +233,28 @@ def _address_row(address: str, i: int, chinese: NameIndex) -> tuple[int, str, in
         m = _ADDRESS_NUMBER.match(folded, hit.end) if streets else None
         house = house_number(m.group(0)) if m else None
         if house is not None:
-            return (streets[0], "".join(house.lanes), order_key(house), i, house.key)
+            return streets[0], house
     return None
+
+
+def entrances(
+    data: GazetteerData, plates: DoorPlates, chinese: NameIndex
+) -> dict[int, tuple[int, Point, int, str]]:
+    """Place -> (street, point, segment, side) of the door plate that its address names, when it stands near the place.
+
+    Who goes to a market goes to its door: that plate's street answers for it, not the street nearest to its middle.
+    """
+    found: dict[int, tuple[int, Point, int, str]] = {}
+    for i, address in enumerate(data.place_address):
+        read = read_address(address, chinese)
+        located = by_plate(plates, *read) if read is not None else None
+        if read is None or located is None or located.sureness < 1.0:
+            continue
+        reach = data.place_spread_m[i] * 2 if len(data.place_spread_m) else 80.0
+        middle = (float(data.place_x_m[i]), float(data.place_y_m[i]))
+        if math.dist(located.point, middle) <= max(ENTRANCE_M, float(reach)):
+            found[i] = (read[0], located.point, located.segment, located.side)
+    return found
 
 
 def named(

@@ -14,6 +14,7 @@ from grid.geocode.columns import (
     base_names,
     check_lengths,
     door_plates,
+    entrances,
     named,
     said_in_full,
     street_lines,
@@ -69,6 +70,8 @@ class Gazetteer:
     chinese_spelling: Spelling
     latin_spelling: Spelling
     latin_said: dict[str, tuple[int, ...]]
+    # Place -> street, point, segment and side of its own door plate.
+    entrances: dict[int, tuple[int, Point, int, str]] = field(default_factory=dict)
     anchors: dict[int, Point | None] = field(default_factory=dict)
     # What people taught (`learned.taught`): how many corrections stand behind a place; plates by street, lanes, number.
     learned_times: dict[int, int] = field(default_factory=dict)
@@ -86,6 +89,7 @@ class Gazetteer:
         latin = latin_index((key, ref) for is_chinese, key, ref in keys if not is_chinese)
         written = said_in_full(data, latin)
         base = latin_index(base_names(latin))
+        plates = door_plates(data, dense, chinese)
         return cls(
             street_ids=[int(s) for s in data.street_id],
             street_names=list(data.street_name),
@@ -103,7 +107,8 @@ class Gazetteer:
                 ),
                 lines,
             ),
-            plates=door_plates(data, dense, chinese),
+            plates=plates,
+            entrances=entrances(data, plates, chinese),
             places=named(
                 data.place_name,
                 data.place_x_m,

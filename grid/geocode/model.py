@@ -130,7 +130,8 @@ class Answer:
     confidence: 0..1, the share of such answers that are right. x_m, y_m: None when none. line: parts (N, 2) of
     spans and whole streets, else None. spread_m: radius in which the truth lies. segments: of a span, (segment id, metres of it), most first; segment_id is
     then the first of them. side: "left" or "right" of the
-    segment as digitised, or "". reasons: stable codes. learned_id: the newest correction that knows this
+    segment as digitised, or "". owner_street_id: the street that answers for the place
+    though another may run nearer: none at a crossing, beyond it the street walked along. reasons: stable codes. learned_id: the newest correction that knows this
     place, when people taught it. candidates: ranked, the answer itself first.
     """
 
@@ -152,6 +153,7 @@ class Answer:
     reasons: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     learned_id: int | None = None
+    owner_street_id: int | None = None
 
     @property
     def needs_person(self) -> bool:

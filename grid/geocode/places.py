@@ -79,9 +79,15 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             away, street = min((_distance(gazetteer, s, point), s) for s, _ in streets)
             if away > max(ON_STREET_M, named.spread_m[place] * 1.5):
                 sure, street, reasons = sure * 0.5, -1, (*reasons, "place.not_on_street")
+        gate = at_gate(_beside_name(ref.text, named.name[place]), point, named.spread_m[place])
+        door = gazetteer.entrances.get(place) if gate == point else None
+        segment, hand, at_door = -1, "", False
+        if door is not None and street in (-1, door[0]):
+            at_door = street == -1
+            street, gate, segment, hand = door
         finding = Finding(
             "place",
-            at_gate(_beside_name(ref.text, named.name[place]), point, named.spread_m[place]),
+            gate,
             sure,
             max(40.0, named.spread_m[place]),
             named.name[place],
@@ -89,7 +95,9 @@ def find_place(parsed: Parsed, gazetteer: Gazetteer) -> Iterator[Finding]:
             place=place,
             reasons=reasons,
             likeness=likeness,
-            confirmed=street >= 0,
+            segment=segment,
+            side=hand,
+            confirmed=street >= 0 and not at_door,
             place_correction=correction,
             learned_id=-named.ids[place] if told else 0,
         )

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from api.errors import add_error_answers
+from api.export_desk import ExportDesk
 from api.limits import RateLimits
 from api.live import LiveFeed
 from api.metrics import Metrics, RequestTimes
@@ -21,6 +22,7 @@ from api.pages.security import SecurityHeaders
 from api.routes import (
     accounts,
     administration,
+    exports,
     grids,
     ground,
     health,
@@ -56,6 +58,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         await anyio.to_thread.run_sync(app.state.services.warm)
         yield
         await feed.stop()
+        await anyio.to_thread.run_sync(app.state.exports.close)
 
     app = FastAPI(
         title="Gridward",
@@ -66,6 +69,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services or make_services()
+    app.state.exports = ExportDesk(app.state.services)
     web = app.state.services.settings.web
     app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
     app.state.limits = RateLimits(web)
@@ -75,6 +79,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
     for module in (
+        exports,
         incidents,
         places,
         reporters,

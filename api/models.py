@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, DateTime, ForeignKey, Index, Integer, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from grid.core.database import Base
@@ -63,3 +74,31 @@ class PersonalRead(Base):
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"), index=True)
     # The page or question it was shown for: "incident" or "caller".
     occasion: Mapped[str] = mapped_column(Text)
+
+
+class ExportJob(Base):
+    """An export made in the background; the file lies in the home under the id until `expires_at`."""
+
+    __tablename__ = "export_job"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('waiting', 'running', 'done', 'failed', 'cancelled')", name="status"
+        ),
+        Index("ix_export_job_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    # What was asked, as it came: layers, ending, crs and filters.
+    asked: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    file_name: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    rows: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    code: Mapped[str | None] = mapped_column(Text)
+    values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Moved on while somebody works at it: an old one tells that the server was stopped.
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

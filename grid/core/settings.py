@@ -26,6 +26,7 @@ class DatabaseSettings(BaseSettings):
     postgres_bin: Path | None = None
     pool_size: int = Field(default=10, ge=1, le=200)
     statement_timeout_ms: int = Field(default=60_000, ge=0)
+    database_listen: str | None = None
 
     @cached_property
     def home_folder(self) -> Path:
@@ -71,6 +72,7 @@ class WebSettings(BaseSettings):
     open_reports_per_minute: int = Field(default=60, ge=1)
     reporter_days: int = Field(default=365, ge=1)
     upload_limit_mb: int = Field(default=20, ge=1)
+    export_hours: int = Field(default=24, ge=1)
     secure_cookies: bool = False
     default_language: Literal["zh", "en"] = "zh"
     base_map_url: str | None = None

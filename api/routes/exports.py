@@ -1,0 +1,202 @@
+"""`/exports`: layers as files, streamed; large ones as jobs with a link; the data dictionary."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from api.auth import Account
+from api.deps import DbSession, Lang, Now, Reach, ServicesDep, allowed
+from api.export_desk import ExportDesk
+from api.i18n import Language, translate
+from api.models import ExportJob
+from api.routes.incidents import PROBLEMS
+from dispatch.scope import Scope
+from grid.core.errors import BadInput, NotAllowed
+from maps.dictionary import dictionary, dictionary_csv
+from maps.export_filters import Wanted, parse_box, parse_list, parse_moment
+from maps.export_formats import find_format
+from maps.exports import Plan, plan_export
+from maps.layers import find_layers
+
+router = APIRouter(prefix="/exports", tags=["exports"])
+Exporter = Annotated[Account, Depends(allowed("export"), scope="function")]
+
+
+class ExportIn(BaseModel):
+    """What an export is asked for; every filter as `gridward export` takes it."""
+
+    layer: str = Field(max_length=400, examples=["segments,grids,incidents"])
+    ending: str = Field(max_length=10, examples=["gpkg"])
+    crs: str | None = Field(default=None, max_length=40, examples=["EPSG:4547"])
+    bbox: str | None = Field(default=None, max_length=200)
+    where: str | None = Field(default=None, max_length=10_000)
+    status: str | None = Field(default=None, max_length=2000)
+    grid: str | None = Field(default=None, max_length=20_000)
+    category: str | None = Field(default=None, max_length=2000)
+    from_: str | None = Field(default=None, max_length=40, alias="from")
+    to: str | None = Field(default=None, max_length=40)
+    at: str | None = Field(default=None, max_length=40)
+    columns: str | None = Field(default=None, max_length=2000)
+    names: bool = True
+
+    model_config = {"populate_by_name": True, "extra": "forbid"}
+
+
+def get_desk(request: Request) -> ExportDesk:
+    """The server's export desk."""
+    desk: ExportDesk = request.app.state.exports
+    return desk
+
+
+Desk = Annotated[ExportDesk, Depends(get_desk)]
+
+
+@router.get("/dictionary.json", responses=PROBLEMS)
+def dictionary_json(account: Exporter) -> list[dict[str, str]]:
+    """Every column of every layer: type, unit, meaning in Chinese and English, codes."""
+    return dictionary(with_names=account.may("see_people"))
+
+
+@router.get("/dictionary.csv", responses=PROBLEMS)
+def dictionary_as_csv(account: Exporter) -> Response:
+    """The same as a table."""
+    body = dictionary_csv(with_names=account.may("see_people"))
+    return Response(body, media_type="text/csv; charset=utf-8")
+
+
+@router.post("/jobs", status_code=202, responses=PROBLEMS)
+def start_job(
+    asked: ExportIn, session: DbSession, services: ServicesDep, account: Exporter, desk: Desk,
+    scope: Reach, language: Lang,
+) -> dict[str, Any]:  # fmt: skip
+    """Starts an export in the background; ask its `url` until it is done."""
+    plan = _plan(asked, services.settings.town.zone, account, scope)
+    told = asked.model_dump(by_alias=True, exclude_none=True)
+    job_id = desk.start(session, account.id, told, plan)
+    # The row must be there before the thread looks for it.
+    session.commit()
+    desk.run(job_id, plan)
+    return _told(desk.job(session, account.id, job_id), language)
+
+
+@router.get("/jobs", responses=PROBLEMS)
+def jobs(
+    session: DbSession, account: Exporter, desk: Desk, now: Now, language: Lang
+) -> list[dict[str, Any]]:
+    """The account's exports that are still kept, newest first."""
+    desk.sweep(session, now)
+    rows = session.scalars(
+        select(ExportJob.id)
+        .where(ExportJob.account_id == account.id)
+        .order_by(ExportJob.made_at.desc())
+        .limit(100)
+    ).all()
+    return [_told(desk.job(session, account.id, job_id), language) for job_id in rows]
+
+
+@router.get("/jobs/{job_id}", responses=PROBLEMS)
+def job(
+    job_id: str, session: DbSession, account: Exporter, desk: Desk, language: Lang
+) -> dict[str, Any]:
+    """How an export stands, with the link of its file when it is done."""
+    return _told(desk.job(session, account.id, job_id), language)
+
+
+@router.get("/jobs/{job_id}/file", responses=PROBLEMS, response_class=FileResponse)
+def job_file(job_id: str, session: DbSession, account: Exporter, desk: Desk) -> FileResponse:
+    """The file of an export that is done."""
+    row = desk.job(session, account.id, job_id)
+    file = desk.file_of(row)
+    return FileResponse(
+        file, media_type=find_format(row.file_name).media_type, filename=row.file_name
+    )
+
+
+@router.delete("/jobs/{job_id}", status_code=204, responses=PROBLEMS)
+def drop_job(job_id: str, session: DbSession, account: Exporter, desk: Desk) -> None:
+    """Cancels an export, or takes its file away."""
+    desk.drop(desk.job(session, account.id, job_id))
+
+
+@router.get("/{name}", responses=PROBLEMS, response_class=StreamingResponse)
+def export_file(
+    name: str, services: ServicesDep, account: Exporter, desk: Desk, scope: Reach,
+    crs: str | None = None, bbox: str | None = None, where: str | None = None,
+    status: Annotated[list[str] | None, Query()] = None,
+    grid: Annotated[list[str] | None, Query()] = None,
+    category: Annotated[list[str] | None, Query()] = None,
+    from_: Annotated[str | None, Query(alias="from")] = None, to: str | None = None,
+    at: str | None = None, columns: Annotated[list[str] | None, Query()] = None,
+    names: bool = True,
+) -> StreamingResponse:  # fmt: skip
+    """`{layer}.{ending}`: what `gridward export` writes, with the same filters; several layers with commas in one .gpkg."""
+    layer, _, ending = name.partition(".")
+    asked = ExportIn.model_construct(
+        layer=layer, ending=ending, crs=crs, bbox=bbox, where=where, status=_joined(status),
+        grid=_joined(grid), category=_joined(category), from_=from_, to=to, at=at,
+        columns=_joined(columns), names=names,
+    )  # fmt: skip
+    plan = _plan(asked, services.settings.town.zone, account, scope)
+    body, size = desk.send(plan)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{layer.replace(",", "-")}.{plan.format.ending}"',
+        "Cache-Control": "private, no-store",
+        "X-Accel-Buffering": "no",
+    }
+    if size is not None:
+        headers["Content-Length"] = str(size)
+    return StreamingResponse(body, media_type=plan.format.media_type, headers=headers)
+
+
+def _plan(asked: ExportIn, zone: Any, account: Account, scope: Scope | None) -> Plan:
+    """The export as this account may have it: its own incidents, its own grids' counts, names where it may read them."""
+    layers = find_layers(asked.layer)
+    if scope is not None and any(layer.name == "hotspots" for layer in layers):
+        raise NotAllowed("export.layer_not_yours", field="layer", layer="hotspots")
+    wanted = Wanted(
+        bbox=parse_box(asked.bbox),
+        where=asked.where,
+        status=parse_list(asked.status),
+        grid=parse_list(asked.grid),
+        category=parse_list(asked.category),
+        from_at=parse_moment(asked.from_, zone, "from"),
+        to_at=parse_moment(asked.to, zone, "to"),
+        at=parse_moment(asked.at, zone, "at"),
+        columns=parse_list(asked.columns),
+        with_names=asked.names and account.may("see_people"),
+        limit_sql=scope.clause if scope else None,
+        limit_values=scope.values if scope else None,
+        grid_ids=scope.grid_ids if scope else None,
+    )
+    if any("\x00" in str(part) for part in asked.model_dump().values()):
+        raise BadInput("report.unreadable")
+    return plan_export(layers, f"x.{asked.ending.removeprefix('.')}", asked.crs, wanted)
+
+
+def _joined(values: list[str] | None) -> str | None:
+    return ",".join(values) if values else None
+
+
+def _told(row: ExportJob, language: Language) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": row.id,
+        "status": row.status,
+        "rows": row.rows,
+        "size_bytes": row.size_bytes,
+        "asked": row.asked,
+        "made_at": row.made_at,
+        "finished_at": row.finished_at,
+        "expires_at": row.expires_at,
+        "url": f"/exports/jobs/{row.id}",
+    }
+    if row.status == "done":
+        found["file"] = f"/exports/jobs/{row.id}/file"
+    if row.code:
+        found["code"] = row.code
+        found["detail"] = translate(language, row.code, **row.values)
+    return found

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# What belongs to a grid, and how a row of it is named for people.
+# What belongs to a grid, how a row of it is named for people, and the life it must fit. A post may be older than its
+# grid: a bureau's list of people goes back before the first division.
 OF_GRID = {
-    "grid_segment": "'segment ' || h.segment_id || ' ' || h.side",
-    "post_holding": "h.post",
-    "grid_area": "coalesce(h.name, 'area ' || h.id)",
+    "grid_segment": ("'segment ' || h.segment_id || ' ' || h.side", "g.valid"),
+    "post_holding": ("h.post", "tstzrange(null, upper(g.valid))"),
+    "grid_area": ("coalesce(h.name, 'area ' || h.id)", "g.valid"),
 }
-OF_SEGMENT = {"grid_segment": "h.side", "post_holding": "h.post"}
+OF_SEGMENT = {
+    "grid_segment": ("h.side", "tstzrange(s.since_at, s.gone_at)"),
+    "post_holding": ("h.post", "tstzrange(null, s.gone_at)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,11 @@ def outside_grid(session: Session) -> list[str]:
     """Rows held outside the life of their grid: grid code and what."""
     return [
         f"{row.code} {row.what}"
-        for table, what in OF_GRID.items()
+        for table, (what, life) in OF_GRID.items()
         for row in session.execute(
             text(
                 f"select g.code, {what} as what from {table} h join grid g on g.id = h.grid_id"  # noqa: S608 (fixed words)
-                " where isempty(h.valid) or not g.valid @> h.valid order by g.code, h.id"
+                f" where isempty(h.valid) or not {life} @> h.valid order by g.code, h.id"
             )
         )
     ]
@@ -44,19 +48,19 @@ def outside_segment(session: Session) -> list[str]:
     """Rows held before their segment came or after it went: segment id and what."""
     return [
         f"{row.segment_id} {row.what}"
-        for table, what in OF_SEGMENT.items()
+        for table, (what, life) in OF_SEGMENT.items()
         for row in session.execute(
             text(
                 f"select h.segment_id, {what} as what from {table} h"  # noqa: S608 (fixed words)
-                f" join segment s on s.id = h.segment_id where {_OUTSIDE_SEGMENT}"
-                " order by h.segment_id, h.id"
+                " join segment s on s.id = h.segment_id"
+                f" where isempty(h.valid) or not {life} @> h.valid order by h.segment_id, h.id"
             )
         )
     ]
 
 
 def outside_person(session: Session) -> list[str]:
-    """Posts and leave that begin after the person has left: staff number and what.
+    """Posts, leave and shifts that begin after the person has left: staff number and what.
 
     A post that goes on after its holder has left is no fault of history: others stand in, and it is told as empty.
     """
@@ -65,7 +69,9 @@ def outside_person(session: Session) -> list[str]:
             "select s.staff_no, p.post as what, p.id from post_holding p join staff s on s.id = p.staff_id"
             " where lower(p.valid) >= s.left_at union all"
             " select s.staff_no, 'absence', a.id from absence a join staff s on s.id = a.staff_id"
-            " where isempty(a.valid) or lower(a.valid) >= s.left_at order by 1, 2, 3"
+            " where isempty(a.valid) or lower(a.valid) >= s.left_at union all"
+            " select s.staff_no, 'shift', h.id from shift h join staff s on s.id = h.staff_id"
+            " where isempty(h.valid) or lower(h.valid) >= s.left_at order by 1, 2, 3"
         )
     )
     return [f"{row.staff_no} {row.what}" for row in rows]
@@ -91,44 +97,37 @@ def mend_periods(session: Session) -> Mended:
     A side that nobody holds at the end is given back to its last grid while that grid lasts.
     """
     cut = 0
-    for table in OF_GRID:
-        cut += _count(
-            session,
-            f"delete from {table} h using grid g where g.id = h.grid_id"  # noqa: S608 (fixed words)
-            " and (isempty(h.valid) or not h.valid && g.valid)",
-        )
-        cut += _count(
-            session,
-            f"update {table} h set valid = h.valid * g.valid from grid g"  # noqa: S608 (fixed words)
-            " where g.id = h.grid_id and not g.valid @> h.valid",
-        )
-    for table in OF_SEGMENT:
-        cut += _count(
-            session,
-            f"delete from {table} h using segment s where s.id = h.segment_id"  # noqa: S608 (fixed words)
-            f" and not h.valid && {_LIFE}",
-        )
-        cut += _count(
-            session,
-            f"update {table} h set valid = h.valid * {_LIFE} from segment s"  # noqa: S608 (fixed words)
-            f" where s.id = h.segment_id and {_OUTSIDE_SEGMENT}",
-        )
+    for owner, column, tables in (
+        ("grid", "grid_id", OF_GRID),
+        ("segment", "segment_id", OF_SEGMENT),
+    ):
+        for table, (_, life) in tables.items():
+            its = f"o.id = h.{column}"
+            life = life.replace("g.", "o.").replace("s.", "o.")
+            cut += _count(
+                session,
+                f"delete from {table} h using {owner} o where {its}"  # noqa: S608 (fixed words)
+                f" and (isempty(h.valid) or not h.valid && {life})",
+            )
+            cut += _count(
+                session,
+                f"update {table} h set valid = h.valid * {life} from {owner} o"  # noqa: S608 (fixed words)
+                f" where {its} and not {life} @> h.valid",
+            )
     cut += _count(
         session,
         "delete from post_holding p using staff s where s.id = p.staff_id"
         " and lower(p.valid) >= s.left_at",
     )
-    cut += _count(
-        session,
-        "delete from absence a using staff s where s.id = a.staff_id"
-        " and (isempty(a.valid) or lower(a.valid) >= s.left_at)",
-    )
+    for table in ("absence", "shift"):
+        cut += _count(
+            session,
+            f"delete from {table} h using staff s where s.id = h.staff_id"  # noqa: S608 (fixed words)
+            " and (isempty(h.valid) or lower(h.valid) >= s.left_at)",
+        )
     return Mended(cut, _count(session, _CLOSE_GAPS))
 
 
-# A segment came at `since_at`; what it took over from streets before it may not be older than that.
-_LIFE = "tstzrange(s.since_at, s.gone_at)"
-_OUTSIDE_SEGMENT = f"(isempty(h.valid) or not {_LIFE} @> h.valid)"
 _CLOSE_GAPS = """
     update grid_segment h set valid = tstzrange(lower(h.valid), n.ends) from (
         select h.id, s.gone_at, least(

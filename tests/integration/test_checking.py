@@ -76,8 +76,8 @@ BROKEN = {
         False,
     ),
     "ground.outside_grids_life": (
-        "update post_holding set valid = tstzrange('2001-01-01', null) where post = 'gardener'",
-        "A gardener",
+        "update grid_area set valid = tstzrange('2001-01-01', null) where name = '公园'",
+        "A 公园",
         True,
     ),
     "ground.outside_segments_life": (
@@ -154,6 +154,23 @@ def test_a_kept_territory_that_does_not_know_of_a_change_is_told(ladder: Session
     assert list(found(ladder)) == ["ground.territory_outdated"]
     keep_territory(ladder, NOW)
     assert found(ladder) == {}
+
+
+def test_a_post_may_be_older_than_its_grid_and_not_outlive_it(ladder: Session) -> None:
+    older = "update post_holding set valid = tstzrange('2001-01-01', null) where post = 'gardener'"
+    ladder.execute(text(older))
+    assert found(ladder) == {}
+    ladder.execute(
+        text("insert into grid (code, name, valid) values ('C', '旧', '[2001-01-01, 2002-01-01)')")
+    )
+    ladder.execute(
+        text(
+            "insert into post_holding (grid_id, post, staff_id, valid)"
+            " select g.id, 'officer', s.id, '[2001-01-01, 2003-01-01)' from grid g, staff s"
+            " where g.code = 'C' and s.staff_no = 'A-officer'"
+        )
+    )
+    assert found(ladder)["ground.outside_grids_life"].things == ["C officer"]
 
 
 def test_an_overlap_in_the_future_or_the_past_is_told_too(ladder: Session) -> None:

@@ -160,7 +160,8 @@ def tasks_of(session: Session, staff_id: int, *, done_since: datetime) -> list[d
     rows = session.execute(
         text(
             "select t.id, t.incident_id, t.post, t.status, t.due_at, t.assigned_at, t.accepted_at,"
-            " t.done_at from task t where t.assignee_id = :staff"
+            " t.done_at from task t where (t.assignee_id = :staff or (t.assignee_id is null"
+            " and t.unit_id = (select unit_id from staff where id = :staff)))"
             " and (t.status in ('offered', 'accepted', 'arrived')"
             " or (t.status = 'done' and t.done_at >= :since))"
             " order by t.status = 'done', t.due_at nulls last, t.id"

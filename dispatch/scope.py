@@ -31,6 +31,7 @@ class Scope:
         return (
             "(i.grid_id = any(:scope_grids) or exists (select 1 from task scoped"
             " where scoped.incident_id = i.id and (scoped.assignee_id = any(:scope_staff)"
+            " or scoped.unit_id in (select unit_id from staff where id = any(:scope_staff))"
             " or (i.grid_id, scoped.post) in (select * from unnest("
             "cast(:scope_post_grids as bigint[]), cast(:scope_posts as text[]))))))"
         )

@@ -606,7 +606,8 @@ class Work:
         return frozenset(row.stage for row in rows)
 
     def _name(self, staff_id: int | None) -> str | None:
-        return self.session.scalar(text("select name from staff where id = :id"), {"id": staff_id})
+        found = self.session.scalar(text("select name from staff where id = :id"), {"id": staff_id})
+        return None if found is None else str(found)
 
     def _tell_offered(self, task: Task) -> None:
         tell_offered(

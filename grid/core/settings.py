@@ -115,6 +115,26 @@ class OidcSettings(BaseSettings):
     oidc_label: str = ""
 
 
+class OutsideSettings(BaseSettings):
+    """Geocoders outside the town, asked only about what waits for a place; none unless named in `sources`."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_OUTSIDE_", extra="ignore")
+
+    sources: str = ""
+    city: str = ""
+    timeout_s: float = Field(default=4.0, gt=0, le=60)
+    keep_days: int = Field(default=30, ge=1)
+    nominatim_url: str = "https://nominatim.openstreetmap.org"
+    tianditu_url: str = "https://api.tianditu.gov.cn"
+    tianditu_key: str = ""
+    amap_url: str = "https://restapi.amap.com"
+    amap_key: str = ""
+    baidu_url: str = "https://api.map.baidu.com"
+    baidu_key: str = ""
+    tencent_url: str = "https://apis.map.qq.com"
+    tencent_key: str = ""
+
+
 class Settings:
     """All groups, made once."""
 

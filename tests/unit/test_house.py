@@ -15,6 +15,7 @@ from grid.core.settings import (
     DatabaseSettings,
     NoticeSettings,
     OidcSettings,
+    OutsideSettings,
     TownSettings,
     WebSettings,
 )
@@ -23,7 +24,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FLOORS = ("grid", "dispatch", "maps", "api", "fixtures")
 
 
-GROUPS = (DatabaseSettings, TownSettings, WebSettings, NoticeSettings, OidcSettings)
+GROUPS = (
+    DatabaseSettings,
+    TownSettings,
+    WebSettings,
+    NoticeSettings,
+    OidcSettings,
+    OutsideSettings,
+)
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:

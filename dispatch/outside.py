@@ -1,159 +1,132 @@
-"""Geocoders outside, asked about incidents that wait for a place: after the commit, by a worker, never at intake.
+"""Posting to addresses that somebody typed in: only where we allow, to the address that was checked.
 
-What they say is one more candidate for the person who decides; it never places an incident by itself.
+A webhook or a push endpoint is a URL from outside. Without care the server could be sent to knock at
+doors only it can reach (SSRF). So: http(s) only, no user names in it, the host is resolved here, every
+address must be public or lie in a network that the settings name, the connection goes to the very
+address that was checked (a second look-up could answer otherwise), and redirects are not followed.
+A proxy is not used.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import ipaddress
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
-from sqlalchemy import select, text
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+import certifi
+import urllib3
 
-from dispatch import incidents
-from dispatch.incidents import Line
-from dispatch.intake import Desk
-from dispatch.models import Incident
-from dispatch.place_needed import QUEUE
-from dispatch.reasons import reason
-from grid.book import Ground
-from grid.core.crs import to_plane
-from grid.core.settings import OutsideSettings
-from grid.geocode.fold import fold
-from grid.learning import is_default_point
-from grid.locate import locate
-from grid.models import OutsideAnswer
-from grid.outside import Found, Outside
+from grid.core.errors import BadInput
 
-CONFIDENCE = 0.3
-LONGEST_WORDS = 200
-BATCH = 20
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+PORTS = {"http": 80, "https": 443}
+LONGEST_URL = 2000
 
 
-def ask_outside(
-    session: Session, desk: Desk, outside: Outside, incident_id: int, now: datetime
-) -> int:
-    """Adds what the services outside offer to a waiting incident's candidates; returns how many were added.
+class NoAnswer(Exception):
+    """The partner did not answer; `reached` when the message may have arrived all the same."""
 
-    Answers are kept and asked once. The incident is locked only after they have come; the caller commits.
-    Candidates outside the town, on a default point, or within 30 m of one that is there are left out.
+    def __init__(self, code: str, *, reached: bool) -> None:
+        super().__init__(code)
+        self.code, self.reached = code, reached
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A URL that was checked, and the address behind it."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    address: str
+
+
+@lru_cache(maxsize=32)
+def parse_networks(written: str) -> tuple[Network, ...]:
+    """Networks in CIDR form with commas; BadInput `outside.network_unreadable`."""
+    try:
+        parts = (part.strip() for part in written.split(","))
+        return tuple(ipaddress.ip_network(part, strict=False) for part in parts if part)
+    except ValueError as error:
+        raise BadInput("outside.network_unreadable", written=written) from error
+
+
+def read_url(url: str) -> SplitResult:
+    """The parts of an http(s) URL; BadInput `outside.url_bad`."""
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise BadInput("outside.url_bad", field="url") from error
+    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= LONGEST_URL
+    if parts.scheme not in PORTS or not parts.hostname or parts.username or not plain:
+        raise BadInput("outside.url_bad", field="url")
+    if not port_fits:
+        raise BadInput("outside.url_bad", field="url")
+    return parts
+
+
+def check_door(url: str, networks: tuple[Network, ...]) -> Door:
+    """Resolves and checks a URL.
+
+    Raises BadInput `outside.url_bad`, `outside.host_unknown`, `outside.address_closed`.
     """
-    incident = session.get(Incident, incident_id)
-    ground, _ = desk.read(session)
-    if incident is None or incident.queue != QUEUE or ground is None or not outside.sources:
-        return 0
-    words = (incident.address or incident.description).strip()[:LONGEST_WORDS]
-    if not words:
-        return 0
-    known = _kept(session, outside, words, now)
-    fresh = outside.ask(words, skip=frozenset(known))
-    for source, found in fresh.items():
-        _keep(session, source, words, found, now)
-    number = incident.number
-    incident = incidents.lock_incident(session, number, None)
-    if incident.queue != QUEUE:
-        return 0
-    before = list(incident.geocoding.get("candidates", []))
-    added = _candidates(session, desk, ground, {**known, **fresh}, before, now)
-    if not added:
-        return 0
-    geocoding = {**incident.geocoding, "candidates": [*before, *added]}
-    sources = dict.fromkeys(c["source"] for c in added)
-    reasons = [reason("place.outside_source", source=name).plain() for name in sources]
-    incidents.change_incident(
-        session, incident, {"geocoding": geocoding, "reason": [*incident.reason, *reasons]}
-    )
-    line = Line("outside_candidates", incident.status, incident.status, detail={"added": added})
-    incidents.write_history(session, incident.id, number, [line], ["system"], now)
-    incidents.announce(session, incident.id, now)
-    return len(added)
+    parts = read_url(url)
+    host = parts.hostname or ""
+    port = parts.port or PORTS[parts.scheme]
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise BadInput("outside.host_unknown", field="url", host=host) from error
+    addresses = [str(entry[4][0]) for entry in found]
+    for address in addresses:
+        # One closed address among several is refused: the next look-up may give that one first.
+        if not _is_open(ipaddress.ip_address(address.partition("%")[0]), networks):
+            raise BadInput("outside.address_closed", field="url", host=host)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Door(parts.scheme, host, port, target, addresses[0])
 
 
-def sweep_outside(session: Session, desk: Desk, now: datetime, batch: int = BATCH) -> int:
-    """Asks about the newest waiting incidents that were not asked about; a job's function. How many got candidates."""
-    outside = _of_environment()
-    if not outside.sources:
-        return 0
-    ids = session.scalars(
-        text(
-            "select i.id from incident i where i.queue = :queue and not exists"
-            " (select 1 from outside_answer o where o.words = left(btrim(coalesce(i.address,"
-            " i.description)), :longest) and o.asked_at > :since)"
-            " order by i.reported_at desc limit :batch"
-        ),
-        {
-            "queue": QUEUE,
-            "longest": LONGEST_WORDS,
-            "since": now - timedelta(days=outside.settings.keep_days),
-            "batch": batch,
-        },
-    ).all()
-    return sum(ask_outside(session, desk, outside, each, now) > 0 for each in ids)
-
-
-@lru_cache(maxsize=1)
-def _of_environment() -> Outside:
-    return Outside(OutsideSettings())
-
-
-def _kept(session: Session, outside: Outside, words: str, now: datetime) -> dict[str, list[Found]]:
-    since = now - timedelta(days=outside.settings.keep_days)
-    rows = session.scalars(
-        select(OutsideAnswer).where(
-            OutsideAnswer.words == words,
-            OutsideAnswer.asked_at > since,
-            OutsideAnswer.source.in_([s.name for s in outside.sources]),
+def post(door: Door, body: bytes, headers: Mapping[str, str], limit_s: float) -> int:
+    """Posts to a checked door and returns the status number. Raises NoAnswer `unreachable`, `no_answer`."""
+    timeout = urllib3.Timeout(connect=min(5.0, limit_s), read=limit_s)
+    usual = door.port == PORTS[door.scheme]
+    host = f"[{door.host}]" if ":" in door.host else door.host
+    sent = {**headers, "Host": host if usual else f"{host}:{door.port}"}
+    pool: urllib3.HTTPConnectionPool
+    if door.scheme == "https":
+        pool = urllib3.HTTPSConnectionPool(
+            door.address,
+            door.port,
+            timeout=timeout,
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=certifi.where(),
+            server_hostname=door.host,
+            assert_hostname=door.host,
         )
-    )
-    return {row.source: [Found(**each) for each in row.found] for row in rows}
-
-
-def _keep(session: Session, source: str, words: str, found: list[Found], now: datetime) -> None:
-    rows = [{"label": f.label, "lon": f.lon, "lat": f.lat} for f in found]
-    statement = insert(OutsideAnswer).values(source=source, words=words, asked_at=now, found=rows)
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["source", "words"],
-            set_={"asked_at": statement.excluded.asked_at, "found": statement.excluded.found},
+    else:
+        pool = urllib3.HTTPConnectionPool(door.address, door.port, timeout=timeout)
+    try:
+        answer = pool.urlopen(
+            "POST", door.target, body, sent, retries=False, redirect=False, preload_content=False
         )
-    )
+        answer.close()
+        return int(answer.status)
+    except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+        raise NoAnswer("unreachable", reached=False) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise NoAnswer("no_answer", reached=True) from error
+    finally:
+        pool.close()
 
 
-def _candidates(
-    session: Session,
-    desk: Desk,
-    ground: Ground,
-    found: dict[str, list[Found]],
-    before: list[dict[str, Any]],
-    now: datetime,
-) -> list[dict[str, Any]]:
-    added: list[dict[str, Any]] = []
-    for source, offers in found.items():
-        for offer in offers:
-            x, y = (float(v) for v in to_plane(offer.lon, offer.lat, ground.town.plane_epsg))
-            near = locate(session, x, y, now, neighbour_m=0.0)
-            if near is None or near.distance_m > desk.settings.reach_m:
-                continue
-            if is_default_point(ground.default_points, offer.lon, offer.lat):
-                continue
-            if any(_same(offer, each) for each in (*before, *added)):
-                continue
-            added.append(
-                {
-                    "label": fold(offer.label)[:100],
-                    "lon": round(offer.lon, 7),
-                    "lat": round(offer.lat, 7),
-                    "match": "outside",
-                    "confidence": CONFIDENCE,
-                    "source": source,
-                }
-            )
-    return added
-
-
-def _same(offer: Found, candidate: dict[str, Any]) -> bool:
-    """Within about 30 m."""
-    return abs(offer.lon - candidate["lon"]) < 3e-4 and abs(offer.lat - candidate["lat"]) < 3e-4
+def _is_open(address: Address, networks: tuple[Network, ...]) -> bool:
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if any(mapped.version == network.version and mapped in network for network in networks):
+        return True
+    return bool(mapped.is_global and not mapped.is_multicast)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from api.services import Services
 from dispatch.intake import Report, take_in
-from dispatch.outside import ask_outside
+from dispatch.outside_candidates import ask_outside
 from grid.core.datums import from_wgs84
 from grid.core.errors import BadInput
 from grid.core.settings import OutsideSettings

@@ -52,7 +52,8 @@ class GroundIndex:
             found = [
                 measure(shapely.get_coordinates(self.lines[r]), float(x), float(y)) for r in ours
             ]
-            best = choose(found, self.index.rank[ours], self.segment_ids[ours]).winner
+            ids, rank = self.segment_ids[ours].tolist(), self.index.rank[ours].tolist()
+            best = choose(found, rank, ids).winner
             rows[position], sides[position] = ours[best], found[best].side
         return rows, sides
 

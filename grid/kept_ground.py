@@ -52,11 +52,11 @@ class Raster:
         low, high = coords.min(axis=0), coords.max(axis=0)
         width, height = (high - low + 2 * ROOM_M).tolist()
         cell_m = max(LEAST_CELL_M, float(np.sqrt(width * height / len(offsets))))
-        corner = (low - ROOM_M).tolist()
+        west_m, south_m = (low - ROOM_M).tolist()
         columns, rows = int(width / cell_m) + 1, int(height / cell_m) + 1
         return cls(
-            *corner, cell_m, columns, rows,
-            *kernels.fill_cells(coords, offsets, *corner, cell_m, columns, rows),
+            west_m, south_m, cell_m, columns, rows,
+            *kernels.fill_cells(coords, offsets, west_m, south_m, cell_m, columns, rows),
         )  # fmt: skip
 
 

@@ -140,7 +140,9 @@ def locate(
     kept = kept_ground(session)
     if kept is not None and street_id is None and isfinite(x_m) and isfinite(y_m):
         marks = read_marks(session)
-        found = marks and _from_memory(kept, marks, x_m, y_m, at, neighbour_m)
+        found = None
+        if marks is not None:
+            found = _from_memory(kept, marks, x_m, y_m, at, neighbour_m)
         if found is not None:
             return found
     return _from_tables(session, x_m, y_m, at, neighbour_m, street_id)

@@ -53,8 +53,8 @@ def territory(
     """The ground of each label inside the boundary, a gapless coverage without overlaps, plane metres.
 
     labels_left[row], labels_right[row]: whole numbers for the two sides of each row of the index (a grid,
-    or a number for each segment or side). Within 0.15 m of the borders of the stated rule; parts thinner
-    than 0.5 m may be missing. BadInput `territory.no_segments`, `territory.boundary_unusable`,
+    or a number for each segment or side). Within 0.15 m of the borders of the stated rule; ground thinner
+    than 6 cm may be missing. BadInput `territory.no_segments`, `territory.boundary_unusable`,
     `ground.lengths_differ`, `territory.area_unusable` (position).
     """
     left, right = checked_labels(index, labels_left, labels_right)

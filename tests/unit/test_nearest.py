@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import subprocess
@@ -29,6 +28,7 @@ from grid.nearest import (
     nearest_of,
     side_of,
 )
+from tests.lines import beyond_m
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -50,25 +50,6 @@ def build(lines, ids=None, rank=None):
     )
 
 
-def beyond(line, x, y):
-    """How far a point lies past the nearest end or corner of a line, in the line's direction there."""
-    shape = shapely.LineString(line)
-    point = np.array([x, y])
-    foot = shapely.get_coordinates(shape.interpolate(shape.project(shapely.Point(x, y))))[0]
-    away = []
-    for a, b in itertools.pairwise(np.asarray(line, float)):
-        edge = shapely.LineString([a, b])
-        if edge.distance(shapely.Point(x, y)) > shape.distance(shapely.Point(x, y)) + 1e-6:
-            continue
-        length = np.hypot(*(b - a))
-        if length == 0:
-            away.append(np.hypot(*(point - foot)))
-            continue
-        share = (point - a) @ (b - a) / length
-        away.append(max(0.0, -share, share - length))
-    return min(away)
-
-
 def expected(lines, ids, rank, x, y):
     """By brute force: (winner, its distance, second, its distance, no doubt about the rule's limits)."""
     shapes = [shapely.LineString(line) for line in lines]
@@ -86,7 +67,7 @@ def expected(lines, ids, rank, x, y):
             sure &= not (np.abs(distances[left] - least - 1e-6) < 2e-8).any()
             equals = [i for i in left if distances[i] <= least + 1e-6]
             if len(equals) > 1:
-                past = np.array([beyond(lines[i], x[k], y[k]) for i in equals])
+                past = np.array([beyond_m(shapes[i], x[k], y[k]) for i in equals])
                 sure &= not (np.abs(past - past.min() - 1e-6) < 2e-8).any()
                 equals = [i for i, p in zip(equals, past, strict=True) if p <= past.min() + 1e-6]
             winner = min(equals, key=lambda i: (rank[i], ids[i]))

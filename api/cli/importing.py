@@ -31,18 +31,20 @@ from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, NotFound
 from grid.loading.absences import load_absences
 from grid.loading.aliases import load_aliases
-from grid.loading.grids import GridName, Holding, both_sides, put_in_force
+from grid.loading.grids import GridName, Holding, put_in_force
 from grid.loading.people import load_crews, load_staff
 from grid.loading.places import load_boundaries, load_places
 from grid.loading.shifts import load_shifts
 from grid.loading.towns import TownReport, load_addresses, load_town
 from grid.loading.units import load_units
-from grid.models import Segment
+from grid.models import SIDES, Segment
 from grid.overlay import segments_by_area
 from grid.sources import vector
 from grid.sources.osm import read_osm
 from grid.sources.tables import read_table
 
+# A side as tables write it.
+SIDE_WORDS = {"left": "left", "right": "right", "左": "left", "右": "right"}
 app = typer.Typer(no_args_is_help=True, help="Files in. Example: gridward import osm town.osm.pbf")
 FileArgument = Annotated[Path, typer.Argument(help="The file to read.")]
 Layer = Annotated[str | None, typer.Option(help="The layer of a file with several.")]
@@ -369,13 +371,22 @@ def datum_change(lon: Any, lat: Any, datum: str) -> Any:
 
 
 def _listed(frame: pd.DataFrame, known: set[int]) -> list[Holding]:
-    codes: dict[int, str] = {}
+    """One grid for both sides of a segment, or for the side that a row names; a later row goes before.
+
+    Raises NotFound `crews.segment_unknown`; BadInput `grids.side_unknown`.
+    """
+    codes: dict[tuple[int, str], str] = {}
     for row in frame.itertuples(index=False):
         written = str(row.segment_id).strip()
         if not written.isdigit() or int(written) not in known:
             raise NotFound("crews.segment_unknown", field="segment_id", segment_id=written)
-        codes[int(written)] = str(row.code)
-    return both_sides(codes)
+        told = "" if pd.isna(row.side) else str(row.side).strip().lower()
+        if told and told not in SIDE_WORDS:
+            known = ", ".join(SIDE_WORDS)
+            raise BadInput("grids.side_unknown", field="side", side=told, known=known)
+        for side in (SIDE_WORDS[told],) if told else SIDES:
+            codes[int(written), side] = str(row.code)
+    return [Holding(segment_id, side, code) for (segment_id, side), code in codes.items()]
 
 
 def _empty_frame() -> gpd.GeoDataFrame:

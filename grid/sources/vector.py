@@ -182,9 +182,10 @@ def read_grids(
     crs: str | None = None,
     to_wgs84: DatumChange | None = None,
 ) -> Read:
-    """Responsibility grids: code, name, segment_id (text), geometry.
+    """Responsibility grids: code, name, segment_id, side (text), geometry.
 
-    With a segment_id column one row per segment and no geometry; otherwise one area per row.
+    With a segment_id column one row per segment and no geometry, or one per side of a segment where a
+    `side` (left, right as the line is drawn) is told; otherwise one area per row.
     """
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
@@ -193,12 +194,13 @@ def read_grids(
             "code": columns.text("code", needed=True),
             "name": columns.text("name", needed=True),
             "segment_id": columns.text("segment_id"),
+            "side": columns.text("side"),
         }
     )
     by_segment = columns.find("segment_id") is not None
     needed = ("code", "segment_id") if by_segment else ("code",)
     rows, blank = _filled(values, frame, needed)
-    names = ("code", "name", "segment_id", "geometry")
+    names = ("code", "name", "segment_id", "side", "geometry")
     if by_segment:
         listed = rows.set_geometry([None] * len(rows), crs=WGS84)
         return _done(listed, names), _sorted(refused, blank)

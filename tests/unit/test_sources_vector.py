@@ -300,6 +300,11 @@ def test_grids_by_area_and_by_segment(tmp_path: Path) -> None:
     )
     assert listed["segment_id"].tolist() == ["17", "18"]
     assert codes(refused) == [(3, "import.value_missing", False)]
+    sides, refused = read_grids(
+        write(tmp_path, "s.csv", "code,name,segment_id,side\nG1,一,17,left\nG2,二,17,\n")
+    )
+    assert refused == []
+    assert [None if v != v else v for v in sides["side"]] == ["left", None]
 
 
 def test_files_that_are_not_there_or_nothing(tmp_path: Path) -> None:

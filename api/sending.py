@@ -13,9 +13,9 @@ from api.notice_words import resident_message, staff_message
 from api.services import Services
 from dispatch import notice_queue, notice_reading, senders
 from dispatch.contacts import gateway_url
+from dispatch.doors import parse_networks
 from dispatch.notice_queue import Batch
 from dispatch.notice_reading import ToSend
-from dispatch.outside import parse_networks
 from dispatch.resident_templates import template_for
 from dispatch.senders import Message, Outcome, PushKey
 

@@ -14,9 +14,9 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from dispatch.doors import Network, check_door
 from dispatch.notice_models import ContactChannel, NoticeWish, PushSubscription
 from dispatch.notice_timing import parse_quiet_hours
-from dispatch.outside import Network, check_door
 from grid.core.errors import BadInput, NotFound
 from grid.core.settings import NoticeSettings
 from grid.models import Staff, Unit

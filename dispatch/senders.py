@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
 from pywebpush import WebPusher
 
-from dispatch.outside import Network, NoAnswer, check_door, post
+from dispatch.doors import Network, NoAnswer, check_door, post
 from grid.core.errors import BadInput
 
 LOG = logging.getLogger("gridward.senders")
@@ -89,6 +89,8 @@ def _listen_to_apprise() -> None:
         logger.handlers[:] = [_OVERHEARD]
         logger.propagate = False
         logger.setLevel(logging.DEBUG)
+        # Below it the addresses would be written out, with the tokens in them.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def send_apprise(url: str, message: Message, limit_s: float) -> Outcome:
@@ -99,13 +101,12 @@ def send_apprise(url: str, message: Message, limit_s: float) -> Outcome:
         return Outcome(FAILED, "url_bad")
     plugin.socket_connect_timeout = min(plugin.socket_connect_timeout, limit_s)
     plugin.socket_read_timeout = limit_s
-    # Tries are counted and paused in the queue, where a restart does not forget them.
-    plugin.retry = 0
-    sender = apprise.Apprise()
-    sender.add(plugin)
+    # Tries are counted and paused in the queue, where a restart does not forget them; the plugin is
+    # called in this thread, because Apprise's shared pool would let a hung partner hold up the others.
+    plugin.notify_format = apprise.NotifyFormat.TEXT
     body = f"{message.body}\n{message.link}" if message.link else message.body
     _OVERHEARD.begin()
-    done = sender.notify(title=message.title, body=body, body_format=apprise.NotifyFormat.TEXT)
+    done = plugin.notify(title=message.title, body=body, body_format=apprise.NotifyFormat.TEXT)
     return Outcome(SENT) if done else why_not(_OVERHEARD.said())
 
 

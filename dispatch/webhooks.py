@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from dispatch.doors import Network, check_door
 from dispatch.notice_models import Webhook
 from dispatch.notices import EVENT_KINDS
-from dispatch.outside import Network, check_door
 from grid.core.errors import BadInput, NotFound
 
 SECRET_BYTES = 32

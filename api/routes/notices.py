@@ -14,8 +14,8 @@ from api.i18n import translate
 from api.notice_words import staff_line
 from api.routes.incidents import PROBLEMS
 from dispatch import contacts, notice_queue, notice_reading
+from dispatch.doors import parse_networks
 from dispatch.notice_reading import NoticeFacts
-from dispatch.outside import parse_networks
 from dispatch.senders import PushKey
 from grid.core.errors import NotAllowed
 

@@ -14,8 +14,8 @@ from api.permissions import ROLES
 from api.routes.incidents import PROBLEMS
 from api.routes.notices import State, delivery_page
 from dispatch import contacts, resident_templates, webhooks
+from dispatch.doors import parse_networks
 from dispatch.notice_reading import NoticeFacts, notice_facts
-from dispatch.outside import parse_networks
 from dispatch.resident_templates import Words
 from grid.core.errors import BadInput
 

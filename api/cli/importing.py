@@ -380,10 +380,9 @@ def _listed(frame: pd.DataFrame, known: set[int]) -> list[Holding]:
         written = str(row.segment_id).strip()
         if not written.isdigit() or int(written) not in known:
             raise NotFound("crews.segment_unknown", field="segment_id", segment_id=written)
-        told = "" if pd.isna(row.side) else str(row.side).strip().lower()
+        told = row.side.strip().lower() if isinstance(row.side, str) else ""
         if told and told not in SIDE_WORDS:
-            known = ", ".join(SIDE_WORDS)
-            raise BadInput("grids.side_unknown", field="side", side=told, known=known)
+            raise BadInput("grids.side_unknown", field="side", side=told)
         for side in (SIDE_WORDS[told],) if told else SIDES:
             codes[int(written), side] = str(row.code)
     return [Holding(segment_id, side, code) for (segment_id, side), code in codes.items()]

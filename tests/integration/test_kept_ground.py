@@ -123,7 +123,8 @@ def test_what_another_process_commits_is_seen_by_the_very_next_call(server: Serv
 
 def test_what_was_taken_back_leaves_nothing_behind(server: Services) -> None:
     with server.sessions() as session:
-        found = locate(session, *places(session, 1)[0].tolist(), NOW, neighbour_m=20.0)
+        x, y = places(session, 1)[0].tolist()
+        found = locate(session, x, y, NOW, neighbour_m=20.0)
         assert found is not None
         assert found.grid is not None
         ids = (found.grid.id, found.segment_id)
@@ -139,7 +140,8 @@ def test_what_was_taken_back_leaves_nothing_behind(server: Services) -> None:
 
 def test_leave_begins_and_ends_inside_what_is_kept(server: Services) -> None:
     with server.sessions() as session:
-        found = locate(session, *places(session, 1)[0].tolist(), NOW, neighbour_m=20.0)
+        x, y = places(session, 1)[0].tolist()
+        found = locate(session, x, y, NOW, neighbour_m=20.0)
         assert found is not None
         assert found.grid is not None
         ids = (found.grid.id, found.segment_id)
@@ -191,7 +193,7 @@ def test_the_reason_tells_who_was_equally_near_and_what_decided(server: Services
         assert told.code == f"segment.equal_{found.decided_by}"
         assert told.values["count"] == len(meeting)
         for language in ("zh", "en"):
-            sentence = reason_text([told.plain()], language)  # type: ignore[arg-type]
+            sentence = reason_text([told.plain()], language)
             assert all(str(one.id) in sentence for one in meeting)
             assert all(one.street in sentence for one in meeting)
 

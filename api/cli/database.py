@@ -19,6 +19,7 @@ app = LazyGroup(
         "url": Place("api.cli.database", "url", "Print a libpq URL of the database."),
         "migrate": Place("api.cli.keeping", "migrate", "Bring the tables to the newest version."),
         "backup": Place("api.cli.keeping", "backup", "Write the database into one archive."),
+        "analyst": Place("api.cli.analysts", "analyst", "A read-only role for QGIS and geopandas."),
         "restore": Place("api.cli.keeping", "restore", "Replace the database by an archive."),
     },
     "The town's database. Example: gridward db url",

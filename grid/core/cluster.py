@@ -1,4 +1,4 @@
-"""The private PostGIS cluster: one data folder, one unix socket, no network port.
+"""The private PostGIS cluster: one data folder, one unix socket, no network port unless it is asked for.
 
 The server process belongs to the user who starts it; root hands it to the account `postgres`,
 because PostgreSQL refuses to run as root. Two homes never meet: the socket lies in a folder named
@@ -46,6 +46,13 @@ SERVER_OPTIONS = {
     # A cold start after SIGKILL must not wait for a lock file of a dead process.
     "logging_collector": "off",
 }
+PORT = 5432
+# Over the network, where it is asked for at all: analysts' roles by password, the owner never.
+HBA = f"""# Written at each start. On the socket only local accounts that may stand for the owner: pg_ident.conf.
+local all all peer map=gridward
+host all {ROLE} all reject
+host {DATABASE} all all scram-sha-256
+"""
 START_SECONDS = 30
 # A killed server that lives again first replays its log (at most max_wal_size); that is no failure.
 RECOVERY_SECONDS = 600
@@ -112,8 +119,17 @@ class Cluster:
 
     def url(self) -> str:
         """The libpq URL of the town's database."""
-        host = quote(str(self.socket), safe="")
-        return f"postgresql://{ROLE}@/{DATABASE}?host={host}"
+        return self._url(DATABASE)
+
+    def listening(self) -> tuple[str, int] | None:
+        """Address and port the settings ask for; None is no network port. Raises BadInput `cluster.listen_bad`."""
+        written = self.settings.database_listen
+        if not written:
+            return None
+        address, _, port = written.rpartition(":")
+        if not address or not port.isdecimal() or not 1 <= int(port) <= 65535:
+            raise BadInput("cluster.listen_bad", field="GRIDWARD_DATABASE_LISTEN", listen=written)
+        return address.strip("[]"), int(port)
 
     def running(self) -> bool:
         """Whether the server answers on its socket."""
@@ -155,7 +171,22 @@ class Cluster:
         raise Unavailable("cluster.will_not_stop", pid=pid)
 
     def _admin_url(self) -> str:
-        return f"postgresql://{ROLE}@/postgres?host={quote(str(self.socket), safe='')}"
+        return self._url("postgres")
+
+    def _url(self, database: str) -> str:
+        host, port = quote(str(self.socket), safe=""), self._port()
+        return f"postgresql://{ROLE}@/{database}?host={host}" + (
+            "" if port == PORT else f"&port={port}"
+        )
+
+    def _port(self) -> int:
+        """The port of the server that runs (its socket is named after it), else the one it would get."""
+        with contextlib.suppress(FileNotFoundError, PermissionError, IndexError, ValueError):
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            if _alive(int(lines[0])):
+                return int(lines[3])
+        asked = self.listening()
+        return asked[1] if asked else PORT
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -196,10 +227,6 @@ class Cluster:
         )
         if done.returncode != 0:
             raise Unavailable("cluster.initdb_failed", detail=done.stderr.strip()[-500:])
-        (fresh / "pg_hba.conf").write_text(
-            "# Only local accounts that may stand for the owner: see pg_ident.conf.\n"
-            "local all all peer map=gridward\n"
-        )
         names = sorted({account.name, pwd.getpwuid(os.geteuid()).pw_name, "root"})
         # Analysts' roles and the owner: every operating-system account that may pass the socket folder.
         (fresh / "pg_ident.conf").write_text("".join(f"gridward {name} {ROLE}\n" for name in names))
@@ -207,7 +234,12 @@ class Cluster:
 
     def _launch(self, binaries: Path, account: ServerAccount) -> None:
         options: list[str] = []
-        for key, value in {**SERVER_OPTIONS, "unix_socket_directories": str(self.socket)}.items():
+        chosen = {**SERVER_OPTIONS, "unix_socket_directories": str(self.socket)}
+        asked = self.listening()
+        if asked is not None:
+            chosen |= {"listen_addresses": asked[0], "port": str(asked[1])}
+        (self.data / "pg_hba.conf").write_text(HBA)
+        for key, value in chosen.items():
             options += ["-c", f"{key}={value}"]
         command = [str(binaries / "postgres"), "-D", str(self.data), *options]
         log = self.log.open("ab")

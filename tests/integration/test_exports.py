@@ -1,0 +1,243 @@
+"""Every format read back with GDAL's own tools and geopandas: the same rows, in the right place, with the same words."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import zipfile
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import geopandas as gpd
+import numpy as np
+import openpyxl
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import shapely
+from sqlalchemy import text
+
+from api.services import Services
+from grid.core.datums import from_wgs84
+from grid.core.errors import Conflict, Trouble
+from maps.export_filters import Wanted
+from maps.export_rows import Watch
+from maps.exports import export, layer_frame, plan_export
+from maps.layers import find_layers
+
+ZONE = ZoneInfo("Asia/Shanghai")
+LONG = "长" * 290 + "<&>\"'=\t尾末"
+
+
+@pytest.fixture(scope="module")
+def services(town_services: Services) -> Services:
+    """The town with one place of hard words and one without an address."""
+    with town_services.sessions() as session:
+        session.execute(
+            text(
+                "update place set name = :long, address = null where id = (select min(id) from place)"
+            ),
+            {"long": LONG},
+        )
+        session.execute(
+            text("update place set address = '=1+1' where id = (select max(id) from place)")
+        )
+        session.commit()
+    return town_services
+
+
+def written(services: Services, layers: str, file: Path, crs: str | None = None, wanted: Wanted | None = None, watch: Watch | None = None) -> dict[str, int]:  # fmt: skip
+    url = str(services.settings.database.database_url)
+    plan = plan_export(find_layers(layers), file.name, crs, wanted or Wanted())
+    return export(url, plan, file, watch or Watch(), ZONE)
+
+
+@pytest.fixture(scope="module")
+def truth(services: Services) -> gpd.GeoDataFrame:
+    with services.sessions() as session:
+        return layer_frame(session, "places").set_index("id")
+
+
+def read_back(file: Path) -> gpd.GeoDataFrame:
+    if file.suffix == ".parquet":
+        return gpd.read_parquet(file)
+    return gpd.read_file(f"zip://{file}" if file.suffix == ".zip" else file, layer=None if file.suffix == ".zip" else "places")  # fmt: skip
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:4547", "EPSG:4526", "EPSG:3857", "gcj02", "bd09"])
+@pytest.mark.parametrize("ending", ["gpkg", "fgb", "parquet", "shp.zip", "geojson", "kml"])
+def test_a_file_holds_the_same_rows_in_the_right_place(
+    services: Services, truth: gpd.GeoDataFrame, tmp_path: Path, ending: str, crs: str | None
+) -> None:
+    file = tmp_path / f"places.{ending}"
+    if crs and ending in ("geojson", "kml"):
+        with pytest.raises(Trouble, match="wgs84_only"):
+            written(services, "places", file, crs)
+        assert list(tmp_path.iterdir()) == []
+        return
+    assert written(services, "places", file, crs) == {"places": len(truth)}
+    frame = read_back(file).set_index("id")
+    frame.index = frame.index.astype(int)
+    same = truth.loc[frame.index]
+    lon, lat = same.geometry.x.to_numpy(), same.geometry.y.to_numpy()
+    x, y = from_wgs84(lon, lat, crs.lower()) if crs else (lon, lat)
+    metre = 1e-3 if crs and crs.startswith("EPSG") else 1e-8
+    assert np.abs(frame.geometry.x.to_numpy() - x).max() < metre
+    assert np.abs(frame.geometry.y.to_numpy() - y).max() < metre
+    if crs and crs.startswith("EPSG"):
+        assert frame.crs.to_epsg(min_confidence=20) == int(crs[5:])
+    elif crs:
+        assert "WGS 84" in frame.crs.name
+        assert frame.crs.to_epsg() != 4326
+    name = frame["name"] if "name" in frame else frame["Name"]
+    if ending == "shp.zip":
+        assert name.tolist()[1:] == same["name"].tolist()[1:]
+        assert LONG.startswith(name.tolist()[0])
+        assert len(name.tolist()[0].encode()) >= 240
+    else:
+        assert name.tolist() == same["name"].tolist()
+        assert (frame["address"].isna() == same["address"].isna()).all()
+    assert [left.name for left in tmp_path.iterdir()] == [file.name]
+
+
+def test_gdal_of_the_system_opens_them(services: Services, tmp_path: Path) -> None:
+    for ending in ("gpkg", "fgb", "geojson", "shp.zip", "kml"):
+        file = tmp_path / f"incidents.{ending}"
+        count = written(services, "incidents", file)["incidents"]
+        source = f"/vsizip/{file}" if ending == "shp.zip" else str(file)
+        told = subprocess.run(
+            ["ogrinfo", "-so", source, "incidents"], capture_output=True, text=True, check=True
+        ).stdout
+        assert f"Feature Count: {count}" in told, ending
+
+
+def test_moments_flags_and_numbers_come_back(services: Services, tmp_path: Path) -> None:
+    with services.sessions() as session:
+        truth = layer_frame(session, "incidents", with_people=True).set_index("id")
+    for ending in ("gpkg", "fgb", "parquet", "geojson"):
+        file = tmp_path / f"i.{ending}"
+        written(services, "incidents", file, wanted=Wanted(with_names=True))
+        frame = (gpd.read_parquet(file) if ending == "parquet" else gpd.read_file(file, layer="incidents")).set_index("id")  # fmt: skip
+        same = truth.loc[frame.index]
+        for column in ("reported_at", "due_at", "ended_at"):
+            ours = pd.to_datetime(frame[column], utc=True).astype("datetime64[ms, UTC]")
+            theirs = same[column].astype("datetime64[ms, UTC]")
+            assert (ours.isna() == theirs.isna()).all()
+            assert ((ours - theirs).abs().dropna() <= pd.Timedelta("1ms")).all(), (ending, column)
+        assert frame["assignee"].fillna("").tolist() == same["assignee"].fillna("").tolist()
+        assert frame["overdue"].fillna(False).astype(bool).tolist() == same["overdue"].fillna(False).astype(bool).tolist()  # fmt: skip
+        assert np.allclose(frame["confidence"], same["confidence"].astype(float))
+
+
+def test_a_package_brings_its_styles_and_its_dictionary(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "town.gpkg"
+    counts = written(services, "segments,grids,incidents", file, "EPSG:4547")
+    with sqlite3.connect(file) as package:
+        styled = dict(
+            package.execute("select f_table_name, styleQML from layer_styles where useAsDefault")
+        )
+        words = package.execute('select layer, "column", zh, en from data_dictionary').fetchall()
+        kinds = dict(package.execute("select table_name, data_type from gpkg_contents"))
+        columns = {
+            name: {row[1] for row in package.execute(f"pragma table_info({name})")}
+            for name in counts
+        }
+    assert set(styled) == set(counts)
+    assert all(style.startswith("<!DOCTYPE qgis") for style in styled.values())
+    assert {(layer, column) for layer, column, _, _ in words} == {
+        (layer, column) for layer, names in columns.items() for column in names - {"fid"}
+    }
+    assert kinds["data_dictionary"] == "attributes"
+
+
+def test_a_shapefile_tells_its_short_names(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "i.shp.zip"
+    written(services, "incidents", file)
+    with zipfile.ZipFile(file) as packed:
+        parts = {
+            name.partition(".")[2]: packed.read(name)
+            for name in packed.namelist()
+            if "README" not in name
+        }
+        readme = packed.read("README.txt").decode()
+    assert parts["cpg"].strip() == b"UTF-8"
+    assert b"GCS_WGS_1984" in parts["prj"]
+    frame = gpd.read_file(f"zip://{file}")
+    for short in set(frame.columns) - {"geometry"}:
+        assert len(short) <= 10
+        assert f"\n{short} · " in readme.replace("\r", "")
+
+
+def test_geoparquet_metadata_is_what_the_standard_asks(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "g.parquet"
+    written(services, "grids", file, "EPSG:4547")
+    geo = json.loads(pq.read_metadata(file).metadata[b"geo"])
+    column = geo["columns"]["geometry"]
+    assert (geo["version"], geo["primary_column"], column["encoding"]) == (
+        "1.1.0",
+        "geometry",
+        "WKB",
+    )
+    assert column["geometry_types"] == ["MultiLineString"]
+    assert column["crs"]["id"] == {"authority": "EPSG", "code": 4547}
+    assert column["bbox"] == pytest.approx(gpd.read_parquet(file).total_bounds)
+
+
+def test_tables_carry_x_y_and_wkt(
+    services: Services, truth: gpd.GeoDataFrame, tmp_path: Path
+) -> None:
+    written(services, "places", tmp_path / "p.csv", "EPSG:4547")
+    written(services, "places", tmp_path / "p.xlsx", "EPSG:4547")
+    table = pd.read_csv(tmp_path / "p.csv")
+    book = openpyxl.load_workbook(tmp_path / "p.xlsx", read_only=True)
+    rows = list(book["places"].iter_rows(values_only=True))
+    sheet = pd.DataFrame(rows[1:], columns=rows[0])
+    for frame in (table, sheet):
+        points = shapely.from_wkt(frame["wkt"])
+        # x is east: six digits before the point; y is north: seven.
+        assert frame["x"].between(5e5, 6e5).all()
+        assert frame["y"].between(3.6e6, 3.8e6).all()
+        assert np.abs(shapely.get_x(points) - frame["x"]).max() < 1e-3
+        assert set(frame["crs"]) == {"EPSG:4547"}
+        same = truth.loc[frame["id"].astype(int)]
+        assert frame["name"].tolist() == same["name"].tolist()
+        assert "=1+1" in frame["address"].tolist()
+    assert "dictionary" in book.sheetnames
+
+
+def test_a_stopped_export_leaves_nothing(services: Services, tmp_path: Path) -> None:
+    kept = tmp_path / "places.gpkg"
+    kept.write_bytes(b"before")
+    for ending in ("gpkg", "fgb", "shp.zip", "csv", "parquet", "xlsx", "geojson"):
+        with pytest.raises(Conflict, match=r"export\.cancelled"):
+            written(services, "places", tmp_path / f"places.{ending}", watch=Watch(lambda: True))
+    assert kept.read_bytes() == b"before"
+    assert [file.name for file in tmp_path.iterdir()] == ["places.gpkg"]
+
+
+def test_a_filter_that_fails_on_the_way_leaves_nothing(services: Services, tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match="division by zero"):
+        written(services, "segments", tmp_path / "s.gpkg", wanted=Wanted(where="level / 0 > 1"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "same"),
+    [
+        ("kind = 'school'", "kind = 'school'"),
+        ("NOT kind IN ('school', 'park') AND name LIKE '%桥%'", "kind not in ('school', 'park') and name like '%桥%'"),
+        ("id BETWEEN 10 AND 20 OR address IS NULL", "id between 10 and 20 or address is null"),
+        ("CASEI(kind) = CASEI('SCHOOL')", "kind = 'school'"),
+        ("id + 2 * 3 <= 20", "id + 6 <= 20"),
+        ("S_INTERSECTS(geom, BBOX(114.5, 33.5, 114.6, 33.7))", "st_x(geom) <= 114.6"),
+        ("name = 'x'' or true --'", "name = 'x'' or true --'"),
+    ],
+)  # fmt: skip
+def test_cql2_chooses_what_sql_would(
+    services: Services, tmp_path: Path, where: str, same: str
+) -> None:
+    count = written(services, "places", tmp_path / "p.csv", wanted=Wanted(where=where))["places"]
+    with services.sessions() as session:
+        expected = session.connection().exec_driver_sql(f"select count(*) from gis.places where {same.replace('%', '%%')}").scalar()  # fmt: skip
+    assert count == expected

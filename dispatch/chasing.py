@@ -44,23 +44,23 @@ _TARGETS = """
                      where a.staff_id = p.id and a.valid @> cast(:now as timestamptz) limit 1),
                     p.id) as staff_id, 'staff' as audience
     from (
-        select t.assignee_id as id from task t where r.tell = 'assignee'
-            and t.incident_id = d.incident_id and t.assignee_id is not null
+        select t.assignee_id as id from task t where o.tell = 'assignee'
+            and t.incident_id = o.incident_id and t.assignee_id is not null
             and t.status in ('offered', 'accepted', 'arrived')
         union
         select h.id from task t left join staff s on s.id = t.assignee_id
             join staff h on h.unit_id = coalesce(t.unit_id, s.unit_id) and h.heads_unit
             and h.left_at is null
-            where r.tell = 'unit_head' and t.incident_id = d.incident_id and t.lead
+            where o.tell = 'unit_head' and t.incident_id = o.incident_id and t.lead
             and t.status in ('offered', 'accepted', 'arrived')
         union
-        select case when r.tell = 'leader' then l.staff_id else above.reports_to end
+        select case when o.tell = 'leader' then l.staff_id else above.reports_to end
             from post_holding l join staff above on above.id = l.staff_id
-            where r.tell in ('leader', 'leader_above') and l.grid_id = d.grid_id
+            where o.tell in ('leader', 'leader_above') and l.grid_id = o.grid_id
             and l.post = 'leader' and l.valid @> cast(:now as timestamptz)
     ) p where p.id is not null
     union all
-    select null, 'role:' || r.tell where r.tell in ('operator', 'watch_chief', 'dispatcher')
+    select null, 'role:' || o.tell where o.tell in ('operator', 'watch_chief', 'dispatcher')
 """
 _TELL = text(f"""
     with due as materialized (
@@ -73,14 +73,19 @@ _TELL = text(f"""
         select d.incident_id, o.rule_id, o.at, :now from due d
         cross join lateral unnest(d.rule_ids, d.ats) as o (rule_id, at) where o.at <= :now
         on conflict do nothing returning incident_id, rule_id, occasion_at
+    ), occasion as materialized (
+        -- Kept apart, so that the people are looked up for what is fresh and not for every rule there is.
+        select f.incident_id, f.occasion_at, d.number, d.grid_id, d.due_at, r.code, r.clock,
+            r.share, r.tell
+        from fresh f join due d on d.incident_id = f.incident_id
+        join chase_rule r on r.id = f.rule_id
     ), told as (
         insert into notice (incident_id, staff_id, audience, kind, detail, made_at)
-        select f.incident_id, target.staff_id, target.audience,
-            r.clock || case when r.share < 1 then '_warning' else '_overdue' end,
-            jsonb_build_object('number', d.number, 'rule', r.code, 'clock', r.clock,
-                'overdue', r.share = 1, 'at', f.occasion_at, 'due_at', d.due_at), :now
-        from fresh f join due d on d.incident_id = f.incident_id
-        join chase_rule r on r.id = f.rule_id cross join lateral ({_TARGETS}) target
+        select o.incident_id, target.staff_id, target.audience,
+            o.clock || case when o.share < 1 then '_warning' else '_overdue' end,
+            jsonb_build_object('number', o.number, 'rule', o.code, 'clock', o.clock,
+                'overdue', o.share = 1, 'at', o.occasion_at, 'due_at', o.due_at), :now
+        from occasion o cross join lateral ({_TARGETS}) target
         returning 1
     ), moved_on as (
         update chase_plan p set at = (select min(t) from unnest(p.ats) t where t > :now)
@@ -102,8 +107,7 @@ _AWAKE = text(
 # Incidents from before there were plans, or brought in whole.
 _UNPLANNED = text(
     "select i.id from incident i where i.ended_at is null"
-    " and not exists (select 1 from chase_plan p where p.incident_id = i.id)"
-    " order by i.id limit :batch"
+    " and not exists (select 1 from chase_plan p where p.incident_id = i.id) limit :batch"
 )
 
 

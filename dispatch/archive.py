@@ -19,6 +19,7 @@ from grid.book import Ground
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, Conflict, Trouble
 from grid.geocode.doubt import DefaultPoint, default_points
+from grid.learning import add_default_points
 
 ALIASES = {
     "lon": ("longitude", "lng", "x"),
@@ -100,6 +101,10 @@ def import_incidents(
     standing = _wgs84(frame, catalogue.channel(channel).datum, lon, lat)
     report.default_points = default_points(*standing, words.tolist())
     default = _is_default(report.default_points, *standing)
+    if report.default_points and not dry_run:
+        # What one archive has shown holds for every later report, single ones too.
+        points = [(p.lon, p.lat) for p in report.default_points]
+        add_default_points(session, points, "archive", now)
     report.default_point_rows = int(default.sum())
     report.default_point_rows_elsewhere = int((default & (words != "").to_numpy()).sum())
     for position, record in enumerate(frame.to_dict("records")):

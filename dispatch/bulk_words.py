@@ -45,7 +45,9 @@ class WordFinder:
         place = np.array(
             [(np.nan, np.nan) if a.x_m is None else (a.x_m, a.y_m) for a in found]
         ).reshape(-1, 2)
-        streets = np.array([-1 if a.street_id is None else a.street_id for a in found], np.int64)
+        streets = np.array(
+            [-1 if a.owner_street_id is None else a.owner_street_id for a in found], np.int64
+        )
         row, side = self._owners(place, streets)
         grid, _ = grids_of(self.index, row, side, np.full(len(row), at_us), place)
         lon, lat = from_plane(place[:, 0], place[:, 1], epsg)

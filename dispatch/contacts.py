@@ -114,7 +114,7 @@ def hidden_url(url: str) -> str:
     """A URL as it may be shown: who has it can send as the bureau, so its secrets are left out."""
     if "://" not in url:
         return f"{url[:3]}…{url[-2:]}"
-    found = apprise.Apprise.instantiate(url)
+    found: Any = apprise.Apprise.instantiate(url)
     scheme, _, rest = url.partition("://")
     host = rest.rpartition("@")[2].partition("/")[0].partition("?")[0]
     # Apprise hides tokens of the services it knows; of a plain URL the path and query may be secret too.

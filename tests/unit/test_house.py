@@ -91,7 +91,7 @@ def test_every_setting_is_explained() -> None:
     explained = (ROOT / ".env.example").read_text()
     for group in GROUPS:
         for name in group.model_fields:
-            variable = f"GRIDWARD_{name.upper()}"
+            variable = f"{group.model_config['env_prefix']}{name}".upper()
             found = re.search(rf"((?:^#.*\n)+)#?\s*{variable}=", explained, re.M)
             assert found, f"{variable} is not explained in .env.example"
             assert len(found[1].strip("# \n")) > 20, f"{variable} has no sentence"

@@ -168,7 +168,9 @@ def main(folder: Path) -> None:
             [f"市民反映{a}上有人乱倒垃圾，请处理" for a, _ in pairs],
         ),
     ]
-    print("\nNominatim 5 was not run here: its stated figures are 38 plain queries a second and 430 s to load.")
+    print(
+        "\nNominatim 5 was not run here: its stated figures are 38 plain queries a second and 430 s to load."
+    )
     print(f"\n{'work':36s} {'a second':>9s} {'Nominatim x':>12s}")
     for name, town, texts in work:
         rate = per_second(ours(town), texts)

@@ -99,7 +99,11 @@ def test_every_setting_is_explained() -> None:
 
 def test_what_is_explained_is_a_setting() -> None:
     explained = (ROOT / ".env.example").read_text()
-    known = {f"GRIDWARD_{name.upper()}" for group in GROUPS for name in group.model_fields}
+    known = {
+        f"{group.model_config['env_prefix']}{name}".upper()
+        for group in GROUPS
+        for name in group.model_fields
+    }
     # Read by the commands, the scripts and these tests.
     known |= {"GRIDWARD_LANG", "GRIDWARD_PYTHON", "GRIDWARD_TEST_DATA"}
     assert set(re.findall(r"^#?\s*(GRIDWARD_\w+)=", explained, re.M)) - known == set()

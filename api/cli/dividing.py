@@ -115,7 +115,9 @@ def divide(
         **figures_plain(proposal),
         "sides_changed": changed,
     }
-    _told(result, proposal.table(), as_json)
+    table = proposal.table()
+    # Where metres are balanced they stand there already.
+    _told(result, table.drop(columns="weight") if balance == "length" else table, as_json)
     if not apply and not as_json:
         say("cli.divide_not_applied", number=number)
 

@@ -16,6 +16,7 @@ from api.services import Services
 from grid.checking import check_ground
 from grid.core.errors import Conflict, NotFound
 from grid.dividing import propose
+from grid.division import CLASS_WEIGHTS
 from grid.in_force import withdraw_planned
 from grid.loading.towns import load_town
 from grid.proposals import (
@@ -203,3 +204,64 @@ def test_by_command_a_division_is_proposed_shown_and_put_in_force(
     assert (code, again["applied"], again["sides_changed"] > 0) == (0, True, True)
     assert run("divide", "--grids", "5", "--from", "2199-01-01")[0] == 2
     assert run("divisions", "show", "999999")[0] == 2
+
+
+def test_dividing_by_weighted_length_or_by_the_incidents_of_a_period(
+    town_services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = command_on(town_services, monkeypatch, capsys)
+    weights = {"primary": 3.0, "residential": 0.5}
+    given = [f"--class-weight={name}={weight}" for name, weight in weights.items()]
+    code, told = run("divide", "--grids", "6", "--balance", "weighted", *given)
+    assert (code, told["balanced_by"], told["connected"]) == (0, "weighted", 6)
+    # The work of each grid counted again from the tables.
+    with town_services.sessions() as session:
+        codes = stored_division(session, told["division"]).codes
+        work: dict[str, float] = {}
+        for row in session.execute(
+            text("select id, class as c, form, length_m from segment where gone_at is null")
+        ):
+            sides = 1 if row.form == "dual" else 2
+            weight = {**CLASS_WEIGHTS, **weights}[row.c]
+            grid = codes[row.id]
+            work[grid] = work.get(grid, 0.0) + row.length_m * weight * sides
+        late = session.scalar(text("select max(occurred_at) from incident"))
+    assert told["balance"] == pytest.approx(max(work.values()) * 6 / sum(work.values()), abs=1e-4)
+    assert {row["code"]: round(row["weight"]) for row in told["table"]} == {
+        grid: round(amount) for grid, amount in work.items()
+    }
+    period = ("--balance", "incidents", "--incidents-to", str(late.date()))
+    assert run("divide", "--grids", "3", *period)[0] == 0
+    for wrong in (
+        ("--balance", "weighted", "--class-weight", "boulevard=2"),
+        ("--balance", "weighted", "--class-weight", "primary=much"),
+        ("--class-weight", "primary=2"),
+        ("--incidents-from", "2025-01-01"),
+        ("--balance", "incidents", "--incidents-from", "2999-01-01"),
+        ("--balance", "incidents", "--incidents-from", "someday"),
+    ):
+        assert run("divide", "--grids", "3", *wrong)[0] == 2, wrong
+
+
+def test_what_changes_hands_is_told_by_side(ladder: Session) -> None:
+    """East and west change places on one street's north side: half its metres move, one segment is touched."""
+    ids = segment_ids(ladder)
+    length = dict(ladder.execute(text("select id, length_m from segment")).all())
+    moved = ids["东风路"][0]
+    ladder.execute(
+        text(
+            "update grid_segment set grid_id = (select id from grid where code = 'B')"
+            " where segment_id = :id and side = 'right'"
+        ),
+        {"id": moved},
+    )
+    figures = figures_plain(propose(ladder, 1, keep=True))
+    town = propose(ladder, 1, keep=True)
+    (name,) = town.names.values()
+    held = {"A": [ids["东风路"][0], ids["解放路"][0], ids["一巷"][0]]}
+    held["B"] = [i for i in length if i not in held["A"]]
+    other = "B" if name.code == "A" else "A"
+    expected = sum(length[i] for i in held[other])
+    expected += length[moved] / 2 * (1 if other == "B" else -1)
+    assert figures["moved_length_m"] == pytest.approx(expected, abs=0.06)
+    assert figures["moved_segments"] == len(held[other]) + (1 if other == "B" else 0)

@@ -26,11 +26,13 @@ from api.services import Services
 from dispatch.chasing import chase
 from dispatch.intake import Desk
 from dispatch.notice_models import PeriodicRun
+from dispatch.outside_candidates import sweep_outside
+from dispatch.personal import anonymise
 from dispatch.seal import seal_record
 from grid.core.database import database_url
 
 LOG = logging.getLogger("gridward.jobs")
-Job = Callable[..., None]
+Job = Callable[..., object]
 JOB_LOCK = 7_305_117
 QUEUE = "gridward"
 RUN = "gridward.run"
@@ -55,13 +57,20 @@ def forget_old_workers(session: Session, desk: Desk, now: datetime) -> None:
     )
 
 
+def forget_reporters(session: Session, desk: Desk, now: datetime) -> None:
+    """Names and numbers of reporters whose time is over."""
+    anonymise(session, now, timedelta(days=desk.settings.reporter_days))
+
+
 # Jobs that others queue by name with `defer`.
 JOBS: dict[str, Job] = {}
 
 # Name, cron in the town's time, function(session, desk, now). One line each.
 PERIODIC: list[tuple[str, str, Job]] = [
     ("forget_old_workers", "40 3 * * *", forget_old_workers),
+    ("forget_reporters", "50 3 * * *", forget_reporters),
     ("chase", "* * * * *", chase),
+    ("ask_outside", "* * * * *", sweep_outside),
     ("seal", "20 * * * *", seal_record),
 ]
 

@@ -14,9 +14,7 @@ MOST_EARLIER = 20
 def reporters_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
     """Who reported an incident: `name`, `phone` (None when not given or taken away), `anonymised_at`."""
     rows = session.execute(
-        text(
-            "select name, phone, anonymised_at from reporter where incident_id = :id order by id"
-        ),
+        text("select name, phone, anonymised_at from reporter where incident_id = :id order by id"),
         {"id": incident_id},
     )
     return [dict(row._mapping) for row in rows]
@@ -39,7 +37,8 @@ def anonymise(session: Session, now: datetime, keep: timedelta) -> int:
     """Takes name and number of reporters away whose incident ended longer than `keep` ago; how many."""
     done = session.execute(
         text(
-            "update reporter r set name = null, phone = null, anonymised_at = :now"
+            "update reporter r set name = null, phone = null, mail = null, tell_by = null,"
+            " anonymised_at = :now"
             " from incident i where i.id = r.incident_id and i.ended_at < :before"
             " and r.anonymised_at is null returning r.id"
         ),

@@ -92,6 +92,6 @@ def _set_disabled(username: str, disabled: bool, as_json: bool) -> None:
 def anonymise(as_json: Json = False) -> None:
     """Take away names and numbers of reporters whose time is over. Example: gridward account anonymise"""
     with opened() as (services, session):
-        keep = timedelta(days=services.settings.web.reporter_days)
+        keep = timedelta(days=services.settings.town.reporter_days)
         count = personal.anonymise(session, datetime.now(UTC), keep)
     finish({"anonymised": count}, as_json)

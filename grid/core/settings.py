@@ -47,6 +47,7 @@ class TownSettings(BaseSettings):
     disagreement_m: float = Field(default=200.0, gt=0)
     place_confidence: float = Field(default=0.5, ge=0, le=1)
     street_share: float = Field(default=0.6, gt=0, le=1)
+    reporter_days: int = Field(default=365, ge=1)
     merged_stations: str = ""
     unit_station: bool = False
     check_needed: bool = True
@@ -70,7 +71,6 @@ class WebSettings(BaseSettings):
     token_hours: int = Field(default=12, ge=1)
     failed_sign_ins_per_minute: int = Field(default=20, ge=1)
     open_reports_per_minute: int = Field(default=60, ge=1)
-    reporter_days: int = Field(default=365, ge=1)
     upload_limit_mb: int = Field(default=20, ge=1)
     export_hours: int = Field(default=24, ge=1)
     secure_cookies: bool = False

@@ -86,8 +86,8 @@ def write_flatgeobuf(job: Job) -> None:
 
 
 def write_kml(job: Job) -> None:
-    """KML with the attributes as ExtendedData."""
-    _write(job, "KML", layer_options={})
+    """KML with the attributes as ExtendedData; `id` is KML's own word for a placemark, so ours is `gridward_id`."""
+    _write(_renamed(job, {"id": "gridward_id"}), "KML", layer_options={})
 
 
 def write_shapefile(job: Job) -> None:

@@ -9,6 +9,7 @@ from geoalchemy2 import alembic_helpers
 
 import api.models
 import dispatch.chase_models
+import dispatch.field_models
 import dispatch.models
 import dispatch.notice_models
 import dispatch.seal_models
@@ -21,6 +22,7 @@ TABLE_MODULES = (
     grid.models,
     dispatch.models,
     dispatch.chase_models,
+    dispatch.field_models,
     dispatch.seal_models,
     dispatch.notice_models,
     api.models,

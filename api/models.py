@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -102,3 +103,46 @@ class ExportJob(Base):
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class SavedFilter(Base):
+    """A filter of the console under a name, kept by its owner; may be shared with the role or the desk."""
+
+    __tablename__ = "saved_filter"
+    __table_args__ = (
+        CheckConstraint("shared in ('nobody', 'role', 'desk')", name="shared"),
+        UniqueConstraint("account_id", "name"),
+    )
+
+    id: Mapped[int] = identity_column()
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"))
+    name: Mapped[str] = mapped_column(Text)
+    # The list's own parameters, as they stand in the console's address.
+    query: Mapped[dict[str, str]] = mapped_column(JSONB)
+    shared: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ShiftNote(Base):
+    """What one shift tells the next; only added to."""
+
+    __tablename__ = "shift_note"
+
+    id: Mapped[int] = identity_column()
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    # The beginning of the shift that the note is about.
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    written_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    body: Mapped[str] = mapped_column(Text)
+
+
+class Presence(Base):
+    """Who has which incident open, and when that was last heard; old rows are swept by later ones."""
+
+    __tablename__ = "presence"
+
+    incident_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("account.id"), primary_key=True, autoincrement=False, index=True
+    )
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)

@@ -18,18 +18,22 @@ from zoneinfo import ZoneInfo
 import procrastinate
 from croniter import croniter
 from procrastinate.job_context import JobContext
+from shapely.errors import GEOSException
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from api.services import Services
 from dispatch.chasing import chase
+from dispatch.following import follow_changes
 from dispatch.intake import Desk
 from dispatch.notice_models import PeriodicRun
 from dispatch.outside_candidates import sweep_outside
 from dispatch.personal import anonymise
 from dispatch.seal import seal_record
 from grid.core.database import database_url
+from grid.core.errors import Trouble
+from grid.kept_territory import keep_if_free
 
 LOG = logging.getLogger("gridward.jobs")
 Job = Callable[..., object]
@@ -62,6 +66,15 @@ def forget_reporters(session: Session, desk: Desk, now: datetime) -> None:
     anonymise(session, now, timedelta(days=desk.settings.reporter_days))
 
 
+def keep_territory(session: Session, desk: Desk, now: datetime) -> None:
+    """The kept territory follows the ground, also where a planned change has taken force."""
+    try:
+        keep_if_free(session, now)
+    except (Trouble, GEOSException):
+        # No streets, not divided, or a boundary without use: `gridward check` says it, readers work it out.
+        session.rollback()
+
+
 # Jobs that others queue by name with `defer`.
 JOBS: dict[str, Job] = {}
 
@@ -69,6 +82,8 @@ JOBS: dict[str, Job] = {}
 PERIODIC: list[tuple[str, str, Job]] = [
     ("forget_old_workers", "40 3 * * *", forget_old_workers),
     ("forget_reporters", "50 3 * * *", forget_reporters),
+    ("follow_changes", "* * * * *", follow_changes),
+    ("keep_territory", "* * * * *", keep_territory),
     ("chase", "* * * * *", chase),
     ("ask_outside", "* * * * *", sweep_outside),
     ("seal", "20 * * * *", seal_record),

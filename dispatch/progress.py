@@ -77,21 +77,24 @@ def quick_path(facts: Facts, rules: Rules, assignee_known: bool) -> tuple[str, .
     """Moves the system makes at once for a report of a trusted channel, so that it reaches a phone within seconds.
 
     Ends before the first step that must wait: without a place nothing (queue place_needed), without a filing
-    condition at accepted, without a person at filed. A report of a `verify_first` channel waits unless verified;
-    once a person has accepted it, it goes on like any other.
+    condition at accepted, without a person at filed, and goes on from there when it has them. A report of a
+    `verify_first` channel waits unless verified; once a person has accepted it, it goes on like any other. What
+    a person returned, or did not accept in time, is the dispatcher's.
     """
     waits = facts.channel in rules.verify_first and not facts.verified
     if not facts.has_place or (waits and facts.state is State.REPORTED):
         return ()
-    if facts.state not in (State.REPORTED, State.ACCEPTED):
+    if facts.state not in _QUICK_FROM or facts.returned or facts.not_accepted:
         return ()
-    begin = 0 if facts.state is State.REPORTED else 1
+    begin = _QUICK_FROM.index(facts.state)
     if facts.filing_condition is None:
         return _QUICK[begin:1]
     return _QUICK[begin:] if assignee_known else _QUICK[begin:2]
 
 
 _QUICK = ("accept", "file", "dispatch", "assign")
+# The state before each of the first three; what waited at filed for a person goes on from there.
+_QUICK_FROM = (State.REPORTED, State.ACCEPTED, State.FILED)
 
 
 def follow_ups(facts: Facts, rules: Rules) -> tuple[str, ...]:

@@ -113,7 +113,14 @@ def keep_territory(session: Session, at: datetime, *, anew: bool = False) -> Kee
 
 
 def keep_if_free(session: Session, at: datetime) -> Keeping | None:
-    """`keep_territory`, unless somebody else is writing the ground just now: None, and nobody waits."""
+    """`keep_territory`, unless somebody else is writing the ground just now: None, and nobody waits.
+
+    What was kept for this version of the ground is believed without a look at each segment.
+    """
+    version = town_facts(session).ground_version
+    kept = kept_frame(session, at)
+    if kept is not None and kept.is_of(version):
+        return Keeping("kept", 0, version)
     if not try_lock_ground(session):
         return None
     return keep_territory(session, at)

@@ -100,9 +100,12 @@ def stored_division(session: Session, number: int) -> StoredDivision:
     return StoredDivision(row.id, row.made_at, row.in_force_from, dict(row.figures), grids, codes)
 
 
-def apply_division(session: Session, number: int, from_at: datetime) -> int:
+def apply_division(
+    session: Session, number: int, from_at: datetime, *, hand_over: str = "offered"
+) -> int:
     """Puts a stored division in force from a moment; how many sides of segments changed hands.
 
+    `hand_over` (HAND_OVERS) says which open incidents come along then; `dispatch.handover` does it.
     Raises NotFound `division.unknown`; Conflict `division.outdated` when streets have come since it was
     made; what `put_in_force` raises.
     """
@@ -114,7 +117,7 @@ def apply_division(session: Session, number: int, from_at: datetime) -> int:
     codes = {i: code for i, code in stored.codes.items() if i in present}
     used = set(codes.values())
     names = [name for name in stored.grids if name.code in used]
-    changed = put_in_force(session, names, both_sides(codes), from_at)
+    changed = put_in_force(session, names, both_sides(codes), from_at, hand_over=hand_over)
     session.execute(
         text("update division set applied = true, in_force_from = :at where id = :id"),
         {"at": from_at, "id": number},

@@ -20,7 +20,7 @@ from grid.territory import Reserved, Territory
 from grid.town import town_facts
 from grid.town_territory import TownTerritory
 
-# Part of what a kept territory was made of: raised when the rule of the nearest segment changes.
+# Part of what a kept territory was made of: raised when the rule of the nearest segment, or the tracing, changes.
 RULE = "2"
 
 Ints = NDArray[np.int64]
@@ -46,6 +46,11 @@ class KeptFrame:
     in_period: bool
     boundary_hash: str
     areas: list[list[Any]]
+
+    def is_of(self, ground_version: int) -> bool:
+        """Whether it was made of this ground, by the present rule, and its period holds still."""
+        by_rule = self.boundary_hash.startswith(f"{RULE}:")
+        return self.version == ground_version and self.in_period and by_rule
 
 
 def kept_frame(session: Session, at: datetime) -> KeptFrame | None:

@@ -14,8 +14,10 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from api.cli.grids import From, moment_of
+from api.cli.handing import HandOvers, counts_of, hand_over_of
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say, steps
+from dispatch.following import Followed, follow_changes
 from dispatch.reading import incidents_by_segment
 from grid.core.errors import BadInput
 from grid.dividing import propose
@@ -72,6 +74,7 @@ def divide(
         bool, typer.Option("--apply", help="Put it in force; without it, only kept as a proposal.")
     ] = False,
     from_: From = None,
+    hand_over: HandOvers = "offered",
     as_json: Json = False,
 ) -> None:
     """Divide the streets into connected, balanced grids. Example: gridward divide --grids 40 --apply"""
@@ -81,6 +84,7 @@ def divide(
     weights = _class_weights(class_weight, balance)
     if balance != "incidents" and (incidents_from or incidents_to):
         raise BadInput("division.period_without_incidents", field="incidents_from")
+    asked = hand_over_of(hand_over)
     if from_ is not None and not apply:
         raise BadInput("division.from_without_apply", field="from")
     with opened() as (services, session):
@@ -106,7 +110,10 @@ def divide(
         number = store(session, proposal, now)
         # Long work lies between: what holds from now on holds from the moment of writing.
         moment = from_at if from_ is not None else datetime.now(UTC)
-        changed = apply_division(session, number, moment) if apply else 0
+        changed, followed = 0, Followed([], [])
+        if apply:
+            changed = apply_division(session, number, moment, hand_over=asked)
+            followed = follow_changes(session, services.desk, datetime.now(UTC))
     result = {
         "division": number,
         "applied": apply,
@@ -114,6 +121,7 @@ def divide(
         **({"from": moment.isoformat()} if apply else {}),
         **figures_plain(proposal),
         "sides_changed": changed,
+        **counts_of(followed),
     }
     table = proposal.table()
     # Where metres are balanced they stand there already.
@@ -155,13 +163,20 @@ def show(number: Number, as_json: Json = False) -> None:
 
 
 @divisions.command("apply")
-def apply_(number: Number, from_: From = None, as_json: Json = False) -> None:
+def apply_(
+    number: Number,
+    from_: From = None,
+    hand_over: HandOvers = "offered",
+    as_json: Json = False,
+) -> None:
     """Put a division in force from a date. Example: gridward divisions apply 3 --from 2026-01-01"""
+    asked = hand_over_of(hand_over)
     with opened() as (services, session):
         from_at = moment_of(from_, services.desk.zone, datetime.now(UTC))
-        changed = apply_division(session, number, from_at)
+        changed = apply_division(session, number, from_at, hand_over=asked)
+        followed = follow_changes(session, services.desk, datetime.now(UTC))
     result = {"division": number, "from": from_at.isoformat(), "sides_changed": changed}
-    finish(result, as_json)
+    finish({**result, **counts_of(followed)}, as_json)
 
 
 @divisions.command()

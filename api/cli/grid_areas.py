@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from api.cli.grids import Code, DryRun, From, app, moment_of, told
+from api.cli.handing import counts_of
 from api.cli.importing import datum_change
 from api.cli.opening import opened
 from api.cli.output import Json, finish, steps
 from dispatch.area_handover import incidents_of_areas
+from dispatch.following import Followed, follow_changes
 from grid.given_areas import (
     NamedArea,
     apply_areas,
@@ -53,13 +55,18 @@ def give_area(
             areas += _areas_of_file(file, layer, crs, name)
         plan = plan_give(session, code, areas, from_at)
         incidents = incidents_of_areas(session, plan)
-        ids = [] if dry_run else apply_areas(session, plan)
+        ids: list[int] = []
+        followed = Followed([], [])
+        if not dry_run:
+            ids = apply_areas(session, plan)
+            followed = follow_changes(session, services.desk, datetime.now(UTC))
     result = {
         "grid": code,
         "from": from_at.isoformat(),
         "areas": len(plan.gives),
         "area_m2": round(plan.area_m2(), 1),
         "area_ids": ids,
+        **counts_of(followed),
     }
     told(result, incidents, dry_run, as_json)
 
@@ -78,10 +85,12 @@ def take_area(
         from_at = moment_of(from_, services.desk.zone, datetime.now(UTC))
         plan = plan_take(session, areas, from_at)
         incidents = incidents_of_areas(session, plan)
+        followed = Followed([], [])
         if not dry_run:
             apply_areas(session, plan)
+            followed = follow_changes(session, services.desk, datetime.now(UTC))
     result = {"from": from_at.isoformat(), "areas": len(plan.takes), "area_ids": list(plan.takes)}
-    told(result, incidents, dry_run, as_json)
+    told({**result, **counts_of(followed)}, incidents, dry_run, as_json)
 
 
 @app.command("areas")

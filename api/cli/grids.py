@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from api.cli.handing import HandOvers, hand_over, hand_over_of, show_moved
+from api.cli.handing import HandOvers, counts_of, hand_over, hand_over_of, show_followed
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say
-from dispatch.handover import HandOver, Moved, hand_over_due, incidents_of_plan
+from dispatch.following import Followed, follow_changes
+from dispatch.handover import HandOver, incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
 from grid.core.errors import BadInput
 from grid.in_force import withdraw_planned
@@ -141,7 +142,7 @@ def _change(
     hand_over: str = "offered",
 ) -> None:
     asked = hand_over_of(hand_over)
-    moved: list[Moved] = []
+    followed = Followed([], [])
     with opened(keep=not dry_run) as (services, session):
         if not dry_run:
             lock_ground(session)
@@ -153,7 +154,7 @@ def _change(
             changed = apply_plan(
                 session, plan, allow_disconnected=allow_disconnected, hand_over=asked
             )
-            moved = hand_over_due(session, services.desk, datetime.now(UTC))
+            followed = follow_changes(session, services.desk, datetime.now(UTC))
     result = {
         "from": plan.from_at.isoformat(),
         "sides": len(plan.moves),
@@ -161,13 +162,13 @@ def _change(
         "grids_made": [made.code for made in plan.made],
         "grids_ended": list(plan.ended),
         "would_be_disconnected": list(plan.disconnected),
-        "incidents_handed_over": len(moved),
+        **counts_of(followed),
     }
     more: dict[str, Any] = {}
     if as_json:
-        more = {"moves": list(plan.moves), "handed_over": [asdict(item) for item in moved]}
+        more = {"moves": list(plan.moves), "handed_over": [asdict(item) for item in followed.moved]}
     else:
-        show_moved(moved)
+        show_followed(followed)
     told({**result, **more}, incidents, dry_run, as_json)
 
 

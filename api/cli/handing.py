@@ -12,7 +12,7 @@ from rich.table import Table
 
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say
-from dispatch.handover import Moved, hand_over_due
+from dispatch.following import Followed, follow_changes
 from grid.core.errors import BadInput
 from grid.models import HAND_OVERS
 
@@ -35,23 +35,35 @@ def hand_over_of(written: str) -> str:
 
 
 def hand_over(dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Hand over what is due by now: incidents whose ground or post has passed. Example: gridward grids hand-over"""
+    """Hand over what is due by now, and let go on what waited for a person. Example: gridward grids hand-over"""
     with opened(keep=not dry_run) as (services, session):
-        moved = hand_over_due(session, services.desk, datetime.now(UTC))
+        followed = follow_changes(session, services.desk, datetime.now(UTC))
     if as_json:
-        finish({"handed_over": [asdict(item) for item in moved], "dry_run": dry_run}, True)
+        told = {
+            "handed_over": [asdict(item) for item in followed.moved],
+            "gone_on": followed.gone_on,
+        }
+        finish({**told, "dry_run": dry_run}, True)
         return
-    show_moved(moved)
-    finish({"handed_over": len(moved), "dry_run": dry_run}, False)
+    show_followed(followed)
+    finish({**counts_of(followed), "dry_run": dry_run}, False)
     if dry_run:
         say("cli.dry_run")
 
 
-def show_moved(moved: list[Moved]) -> None:
+def counts_of(followed: Followed) -> dict[str, int]:
+    """How many incidents went to another grid or person, and how many had nobody and went on."""
+    return {
+        "incidents_handed_over": len(followed.moved),
+        "incidents_gone_on": len(followed.gone_on),
+    }
+
+
+def show_followed(followed: Followed) -> None:
     """One line for each incident that went to another grid or person."""
-    if not moved:
+    if not followed.moved:
         return
-    table = Table(*asdict(moved[0]))
-    for item in moved:
+    table = Table(*asdict(followed.moved[0]))
+    for item in followed.moved:
         table.add_row(*("" if value is None else str(value) for value in asdict(item).values()))
     Console(highlight=False).print(table)

@@ -18,13 +18,13 @@ from api.cli.differences import (
     show_difference,
     write_layer,
 )
-from api.cli.handing import HandOvers, hand_over_of
+from api.cli.handing import HandOvers, counts_of, hand_over_of
 from api.cli.opening import opened
 from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
 from dispatch.archive import import_incidents
 from dispatch.catalogue_import import load_categories
 from dispatch.checking import open_on_gone_segments
-from dispatch.handover import hand_over_due
+from dispatch.following import follow_changes
 from grid.areas import put_areas
 from grid.cells import load_cells
 from grid.core.datums import to_wgs84
@@ -194,7 +194,7 @@ def grids(
     as_json: Json = False,
 ) -> None:
     """Import grids as areas or as lists of segments. Example: gridward import grids grids.geojson"""
-    with opened(keep=not dry_run) as (_, session), steps() as step:
+    with opened(keep=not dry_run) as (services, session), steps() as step:
         step("read")
         frame, refused = vector.read_grids(file, layer, mapping_of(mapping), crs, datum_change)
         names = {
@@ -211,7 +211,9 @@ def grids(
         changed = put_in_force(session, list(names.values()), holdings, now)
         if drawn:
             put_areas(session, frame, now)
-    _told({"grids": len(names), "sides_changed": changed}, refused, dry_run, as_json)
+        followed = follow_changes(session, services.desk, datetime.now(UTC))
+    told = {"grids": len(names), "sides_changed": changed, **counts_of(followed)}
+    _told(told, refused, dry_run, as_json)
 
 
 @app.command()
@@ -222,10 +224,11 @@ def staff(
 
     Columns: staff_no; name; post; unit (code or name); phone; heads_unit (yes); reports_to (number or name).
     """
-    with opened(keep=not dry_run) as (_, session):
+    with opened(keep=not dry_run) as (services, session):
         table = read_table(file, mapping_of(mapping), needed=("staff_no", "name", "post"))
         report = load_staff(session, table)
-    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+        followed = follow_changes(session, services.desk, datetime.now(UTC))
+    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -236,10 +239,11 @@ def units(
 
     Columns: name; code; kind (own, contractor); head (staff number or name); parent (code or name).
     """
-    with opened(keep=not dry_run) as (_, session):
+    with opened(keep=not dry_run) as (services, session):
         table = read_table(file, mapping_of(mapping), needed=("name",))
         report = load_units(session, table)
-    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+        followed = follow_changes(session, services.desk, datetime.now(UTC))
+    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -254,8 +258,10 @@ def shifts(
     with opened(keep=not dry_run) as (services, session):
         table = read_table(file, mapping_of(mapping), needed=("staff_no",))
         zone = services.settings.town.time_zone
-        report = load_shifts(session, table, datetime.now(UTC), time_zone=zone)
-    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+        now = datetime.now(UTC)
+        report = load_shifts(session, table, now, time_zone=zone)
+        followed = follow_changes(session, services.desk, now)
+    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -276,9 +282,8 @@ def crews(
         zone = services.settings.town.time_zone
         now = datetime.now(UTC)
         report = load_crews(session, table, now, time_zone=zone, hand_over=hand_over_of(hand_over))
-        moved = hand_over_due(session, services.desk, now)
-    told = {"taken": report.taken, "incidents_handed_over": len(moved)}
-    _told(told, report.refused, dry_run, as_json)
+        followed = follow_changes(session, services.desk, now)
+    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -292,7 +297,8 @@ def absences(
     with opened(keep=not dry_run) as (services, session):
         table = read_table(file, mapping_of(mapping), needed=("staff_no", "from", "to"))
         report = load_absences(session, table, time_zone=services.settings.town.time_zone)
-    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+        followed = follow_changes(session, services.desk, datetime.now(UTC))
+    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()

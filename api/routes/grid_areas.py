@@ -16,9 +16,11 @@ from sqlalchemy.orm import Session
 from api.auth import Account
 from api.deps import DbSession, Now, ServicesDep, SignedIn, allowed
 from api.routes.ground import geojson
-from api.routes.incidents import PROBLEMS
+from api.routes.incidents import PROBLEMS, actor_of
 from api.services import Services
 from dispatch.area_handover import incidents_of_areas
+from dispatch.following import follow_changes
+from dispatch.handover import Moved
 from grid.core.errors import BadInput, Trouble
 from grid.given_areas import (
     AreaPlan,
@@ -55,6 +57,7 @@ class AreaOut(BaseModel):
     area_ids: list[int]
     area_m2: float
     incidents: list[dict[str, Any]]
+    handed_over: list[str]
 
 
 Editor = Annotated[Account, Depends(allowed("edit_grids"), scope="function")]
@@ -78,7 +81,7 @@ def give(
     if not asked.dry_run:
         lock_ground(session)
     plan = plan_give(session, code, [_asked_area(session, asked)], from_at)
-    return _done(session, plan, services, after, dry_run=asked.dry_run)
+    return _done(session, plan, services, now, account, after, dry_run=asked.dry_run)
 
 
 @router.delete("/areas/{area_id}", response_model=AreaOut, responses=PROBLEMS)
@@ -96,7 +99,8 @@ def take(
     moment = _moment(from_at, now)
     if not dry_run:
         lock_ground(session)
-    return _done(session, plan_take(session, [area_id], moment), services, after, dry_run=dry_run)
+    plan = plan_take(session, [area_id], moment)
+    return _done(session, plan, services, now, account, after, dry_run=dry_run)
 
 
 @router.get("/areas", responses=PROBLEMS)
@@ -162,13 +166,18 @@ def _done(
     session: Session,
     plan: AreaPlan,
     services: Services,
+    now: datetime,
+    account: Account,
     after: BackgroundTasks,
     *,
     dry_run: bool,
 ) -> AreaOut:
     incidents = [asdict(item) for item in incidents_of_areas(session, plan)]
-    ids = [] if dry_run else apply_areas(session, plan)
+    ids: list[int] = []
+    moved: list[Moved] = []
     if not dry_run:
+        ids = apply_areas(session, plan)
+        moved = follow_changes(session, services.desk, now, actor_of(account)).moved
         after.add_task(keep_after, services, datetime.now(UTC))
     return AreaOut(
         from_at=plan.from_at,
@@ -176,6 +185,7 @@ def _done(
         area_ids=ids,
         area_m2=round(plan.area_m2(), 1),
         incidents=incidents,
+        handed_over=[item.number for item in moved],
     )
 
 

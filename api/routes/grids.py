@@ -14,8 +14,9 @@ from api.auth import Account
 from api.deps import DbSession, Now, ServicesDep, allowed
 from api.routes.grid_areas import keep_after
 from api.routes.grid_areas import router as areas_router
-from api.routes.incidents import PROBLEMS
-from dispatch.handover import incidents_of_plan
+from api.routes.incidents import PROBLEMS, actor_of
+from dispatch.following import follow_changes
+from dispatch.handover import Moved, incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
 from grid.core.errors import BadInput
 from grid.crews import grid_crew
@@ -47,10 +48,14 @@ class ChangeIn(BaseModel):
     from_at: AwareDatetime | None = Field(default=None, alias="from")
     dry_run: bool = False
     allow_disconnected: bool = False
+    hand_over: Literal["offered", "all", "none"] = "offered"
 
 
 class ChangeOut(BaseModel):
-    """What the change is, what it would do to open incidents, and whether it is in force (from a moment)."""
+    """What the change is, what it would do to open incidents, and whether it is in force (from a moment).
+
+    `handed_over`: numbers of the incidents that went along at once; what is planned goes at its moment.
+    """
 
     action: str
     from_at: datetime = Field(serialization_alias="from")
@@ -61,6 +66,7 @@ class ChangeOut(BaseModel):
     ended: list[str]
     disconnected: list[str]
     incidents: list[dict[str, Any]]
+    handed_over: list[str]
 
 
 @router.post("/changes", response_model=ChangeOut, responses=PROBLEMS)
@@ -74,7 +80,8 @@ def change(
 ) -> ChangeOut:
     """Moves, splits, merges or renames grids from a moment on; with `dry_run` only shows what would happen.
 
-    A change that leaves a grid in pieces is refused with 409 unless `allow_disconnected`.
+    A change that leaves a grid in pieces is refused with 409 unless `allow_disconnected`. `hand_over` says which
+    open incidents come along: those that nobody has begun, all, none.
     """
     from_at = asked.from_at or now
     if from_at < now:
@@ -83,8 +90,15 @@ def change(
         lock_ground(session)
     plan = _planned(session, asked, from_at)
     incidents = [asdict(item) for item in incidents_of_plan(session, plan)]
+    moved: list[Moved] = []
     if not asked.dry_run:
-        apply_plan(session, plan, allow_disconnected=asked.allow_disconnected)
+        apply_plan(
+            session,
+            plan,
+            allow_disconnected=asked.allow_disconnected,
+            hand_over=asked.hand_over,
+        )
+        moved = follow_changes(session, services.desk, now, actor_of(account)).moved
         after.add_task(keep_after, services, datetime.now(UTC))
     return ChangeOut(
         action=asked.action,
@@ -96,6 +110,7 @@ def change(
         ended=list(plan.ended),
         disconnected=list(plan.disconnected),
         incidents=incidents,
+        handed_over=[item.number for item in moved],
     )
 
 

@@ -249,4 +249,7 @@ def test_by_command_a_moved_segment_takes_its_incident_along(
     with town_services.sessions() as session:
         assert one_incident(session, number)["grid_code"] == other
     for group in ("grids", "crews"):
-        assert run(group, "hand-over") == (0, {"handed_over": [], "dry_run": False})
+        assert run(group, "hand-over") == (
+            0,
+            {"handed_over": [], "gone_on": [], "dry_run": False},
+        )

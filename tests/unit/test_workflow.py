@@ -391,7 +391,11 @@ def test_what_must_wait_waits_where_it_is_seen() -> None:
     assert quick_path(doubtful, rules, True) == ()
     assert queues(doubtful) == ("to_accept",)
     assert quick_path(replace(doubtful, verified=True), rules, True)
-    assert quick_path(Facts(State.FILED, returned=True, filing_condition="c"), rules, True) == ()
+    filed = Facts(State.FILED, filing_condition="c")
+    assert quick_path(filed, rules, assignee_known=False) == ()
+    assert quick_path(filed, rules, assignee_known=True) == ("dispatch", "assign")
+    for back in (replace(filed, returned=True), replace(filed, not_accepted=True)):
+        assert quick_path(back, rules, assignee_known=True) == ()
 
 
 def test_queues_by_state() -> None:

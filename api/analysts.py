@@ -42,7 +42,7 @@ def save_analyst(connection: Connection, name: str, *, with_names: bool) -> str:
     )
     for setting, value in LIMITS.items():
         statement = sql.SQL("alter role {} set {} = {}")
-        shown = sql.SQL(value) if setting == "search_path" else sql.Literal(value)  # type: ignore[arg-type]
+        shown = sql.SQL(value) if setting == "search_path" else sql.Literal(value)
         _run(connection, statement.format(role, sql.Identifier(setting), shown))
     _close_the_rest(connection)
     grant(connection, name, with_names=with_names)

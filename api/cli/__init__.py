@@ -23,7 +23,9 @@ COMMANDS = {
     "import": Place("api.cli.importing", "app", "Streets, people and incidents from files."),
     "divide": Place("api.cli.dividing", "divide", "Divide the streets into balanced grids."),
     "divisions": Place("api.cli.dividing", "divisions", "Divisions proposed and in force."),
-    "grids": Place("api.cli.grid_areas", "app", "Move segments, split, merge, name grids; give areas."),
+    "grids": Place(
+        "api.cli.grid_areas", "app", "Move segments, split, merge, name grids; give areas."
+    ),
     "crews": Place("api.cli.crews", "crews", "Who holds which post, at any moment."),
     "cells": Place("api.cli.cells", "app", "Standard unit cells."),
     "places": Place(

@@ -86,7 +86,9 @@ class Page:
 
 
 @dataclass(slots=True)
-class _Where:
+class Where:
+    """Conditions joined by `and`, with their values."""
+
     clauses: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
 
@@ -106,7 +108,7 @@ def list_incidents(
         raise BadInput("list.sort_unknown", field="sort", sort=sort, known=", ".join(SORTS))
     if page < 1 or not 1 <= page_size <= LONGEST_PAGE:
         raise BadInput("list.page_bad", field="page", most=LONGEST_PAGE)
-    where = _where(asked)
+    where = where_of(asked)
     values = {**where.values, "limit": page_size, "offset": (page - 1) * page_size}
     rows = session.execute(
         text(
@@ -124,13 +126,13 @@ def list_incidents(
     )
     counted = int(total or 0)
     items = [dict(row._mapping) for row in rows]
-    _with_parts(session, items)
+    with_parts(session, items)
     return Page(items, min(counted, COUNT_LIMIT), counted > COUNT_LIMIT, page, page_size)
 
 
 def one_incident(session: Session, number: str, *, scope: Scope | None = None) -> dict[str, Any]:
     """One incident with tasks and evidence; NotFound `incident.unknown` also when it is not theirs."""
-    where = _where(IncidentFilter(scope=scope))
+    where = where_of(IncidentFilter(scope=scope))
     where.add("i.number = :number", number=number)
     row = session.execute(
         text(f"select {COLUMNS} {SOURCE} {where.sql()}"),
@@ -139,7 +141,7 @@ def one_incident(session: Session, number: str, *, scope: Scope | None = None) -
     if row is None:
         raise NotFound("incident.unknown", field="number", number=number)
     item = dict(row._mapping)
-    _with_parts(session, [item])
+    with_parts(session, [item])
     return item
 
 
@@ -174,7 +176,7 @@ def tasks_of(session: Session, staff_id: int, *, done_since: datetime) -> list[d
         {"ids": ids},
     ).all()
     incidents = {row.id: dict(row._mapping) for row in found}
-    _with_parts(session, list(incidents.values()))
+    with_parts(session, list(incidents.values()))
     return [{**row._mapping, "incident": incidents[row.incident_id]} for row in rows]
 
 
@@ -230,7 +232,7 @@ def incidents_by_segment(
     return dict(rows.all())
 
 
-def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
+def with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
     """Adds `tasks` and `evidence` to each incident: two statements for all of them."""
     by_id = {item["id"]: item for item in items}
     for item in items:
@@ -262,8 +264,9 @@ def _with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
         by_id[row.incident_id]["evidence"].append(dict(row._mapping))
 
 
-def _where(asked: IncidentFilter) -> _Where:
-    where = _Where()
+def where_of(asked: IncidentFilter) -> Where:
+    """The conditions of a filter on `incident i`."""
+    where = Where()
     if asked.words and INCIDENT_NUMBER.fullmatch(asked.words.strip()):
         # A number finds exactly that incident, whatever the other filters say.
         where.add("i.number = :number", number=asked.words.strip())
@@ -320,7 +323,7 @@ def _where(asked: IncidentFilter) -> _Where:
     return where
 
 
-def _bounded(where: _Where, asked: IncidentFilter) -> _Where:
+def _bounded(where: Where, asked: IncidentFilter) -> Where:
     """Only incidents within the reader's scope."""
     if asked.scope is not None:
         where.add(asked.scope.clause, **asked.scope.values)

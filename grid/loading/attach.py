@@ -17,6 +17,8 @@ def attach_to_grids(session: Session, now: datetime) -> int:
     ring by ring; what touches nothing goes to the grid of the nearest segment. It also follows its neighbour
     through every change already planned. Does nothing in a town that has no grids.
     """
+    if not session.scalar(_DIVIDED, {"now": now}):
+        return 0
     attached: set[int] = set()
     while found := set(session.scalars(_BY_CROSSING, {"now": now})):
         attached |= found
@@ -26,6 +28,9 @@ def attach_to_grids(session: Session, now: datetime) -> int:
     return len(attached)
 
 
+_DIVIDED = text(
+    "select exists (select 1 from grid_segment where valid @> cast(:now as timestamptz))"
+)
 _HOMELESS = """
     homeless as (
         select s.id, s.street_id, s.line_plane, s.from_crossing_id, s.to_crossing_id from segment s
@@ -47,10 +52,11 @@ _BY_CROSSING = text(
     f"""
     with {_HOMELESS}, found as (
         select distinct on (n.id) n.id, o.id as neighbour_id
-        from homeless n
-        join segment o on o.gone_at is null and o.id <> n.id
-            and (o.from_crossing_id in (n.from_crossing_id, n.to_crossing_id)
-                 or o.to_crossing_id in (n.from_crossing_id, n.to_crossing_id))
+        from (select id, street_id, unnest(array[from_crossing_id, to_crossing_id]) as crossing_id
+            from homeless) n
+        join (select id, street_id, length_m,
+                unnest(array[from_crossing_id, to_crossing_id]) as crossing_id
+            from segment where gone_at is null) o on o.crossing_id = n.crossing_id and o.id <> n.id
         join grid_segment h on h.segment_id = o.id and h.side = 'left'
             and h.valid @> cast(:now as timestamptz)
         order by n.id, (o.street_id = n.street_id) desc nulls last, o.length_m desc, o.id

@@ -108,6 +108,8 @@ def load_streets(
     heirs = heirs.assign(turned=heirs["turned"].to_numpy() ^ was_turned[heirs["old"].to_numpy()])
     inherit(session, heirs, known_ids, ids, now)
     retire(session, gone, now)
+    # The next statements join these tables; without figures of them a metropolis is joined row by row.
+    session.execute(text("analyze segment, crossing, street"))
     if fresh.any() or gone or changed:
         ground_changed(session)
     return street_change(

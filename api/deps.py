@@ -191,3 +191,6 @@ def allowed(permission: str) -> Callable[[Account], Account]:
         return account
 
     return check
+
+
+Reader = Annotated[Account, Depends(allowed("read"), scope="function")]

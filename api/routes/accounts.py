@@ -15,6 +15,7 @@ from api.deps import (
     MaybeAccount,
     NotSignedIn,
     Now,
+    Reader,
     ServicesDep,
     SignedIn,
 )
@@ -115,7 +116,7 @@ def end_token(token_id: str, session: DbSession, account: SignedIn) -> Response:
 
 @router.get("/me/tasks", responses=PROBLEMS)
 def my_tasks(
-    session: DbSession, services: ServicesDep, account: SignedIn, language: Lang, now: Now
+    session: DbSession, services: ServicesDep, account: Reader, language: Lang, now: Now
 ) -> list[dict[str, Any]]:
     """My tasks: the open ones, nearest limit first, and those I finished in the last day."""
     if account.staff_id is None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
-from api.deps import DbSession, Lang, MaybeAccount, Now, ServicesDep, SignedIn
+from api.deps import DbSession, Lang, MaybeAccount, Now, Reader, ServicesDep
 from api.routes.incidents import PROBLEMS, parse_bbox
 from api.schemas import reason_text
 from dispatch.placing import GivenPoint, find_place
@@ -102,13 +102,13 @@ def route(
 
 
 @router.get("/grids")
-def grids(session: DbSession, account: SignedIn, now: Now) -> list[dict[str, Any]]:
+def grids(session: DbSession, account: Reader, now: Now) -> list[dict[str, Any]]:
     """The grids in force with their crews and figures."""
     return frames.grids_list(session, now, with_people=account.may("see_people"))
 
 
 @router.get("/grids.geojson")
-def grids_geojson(request: Request, session: DbSession, account: SignedIn, now: Now) -> Response:
+def grids_geojson(request: Request, session: DbSession, account: Reader, now: Now) -> Response:
     """The grids in force: their streets as one geometry each, with code, name, colour and crew."""
     body = frames.grids_geojson(session, now, with_people=account.may("see_people"))
     return geojson(request, body)
@@ -116,7 +116,7 @@ def grids_geojson(request: Request, session: DbSession, account: SignedIn, now: 
 
 @router.get("/segments.geojson", responses=PROBLEMS)
 def segments_geojson(
-    request: Request, session: DbSession, account: SignedIn, bbox: str | None = None
+    request: Request, session: DbSession, account: Reader, bbox: str | None = None
 ) -> Response:
     """Street segments in force, with street, class and grid."""
     return geojson(request, frames.segments_geojson(session, parse_bbox(bbox)))

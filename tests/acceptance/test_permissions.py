@@ -1,0 +1,286 @@
+"""Every route by every role: who is let in, who is refused, and that no route was forgotten.
+
+The table below says which permission each route wants; the walk asks each route as each role, as nobody, and
+with a token that was given nothing. A new route fails here until somebody has said who may use it. Run with
+`-s` to see the table of routes and roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from api.pages import routers as page_routers
+from api.permissions import PERMISSIONS, ROLES, may
+from api.services import Services
+from tests.web import Office, office
+
+OPEN, SIGNED_IN = "open", "signed in"
+NOBODY = "00000000-000000"
+JSON_ROUTES: dict[str, str] = {
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /metrics": OPEN,
+    "POST /api/v1/token": OPEN,
+    "GET /api/v1/geocode": OPEN,
+    "GET /api/v1/route": OPEN,
+    "GET /api/v1/categories": OPEN,
+    "GET /api/v1/channels": OPEN,
+    "POST /api/v1/incidents": "report",
+    "GET /api/v1/incidents": "read",
+    "GET /api/v1/incidents/queues": "console",
+    "GET /api/v1/incidents/{number}": "read",
+    "GET /api/v1/incidents/{number}/history": "read",
+    "POST /api/v1/incidents/{number}/moves": "move",
+    "POST /api/v1/incidents/{number}/place": "fix_place",
+    "POST /api/v1/incidents/{number}/evidence": "move",
+    "GET /api/v1/incidents/{number}/evidence/{evidence_id}": "read",
+    "GET /api/v1/incidents/{number}/reporters": "see_reporter",
+    "GET /api/v1/callers": "see_reporter",
+    "GET /api/v1/personal-reads": "administer",
+    "GET /api/v1/live": "console",
+    "GET /api/v1/accounts": "administer",
+    "POST /api/v1/accounts": "administer",
+    "PATCH /api/v1/accounts/{username}": "administer",
+    "POST /api/v1/accounts/{username}/password": "administer",
+    "GET /api/v1/me": SIGNED_IN,
+    "POST /api/v1/me/password": SIGNED_IN,
+    "GET /api/v1/me/tasks": SIGNED_IN,
+    "GET /api/v1/me/tokens": SIGNED_IN,
+    "POST /api/v1/me/tokens": SIGNED_IN,
+    "DELETE /api/v1/me/tokens/{token_id}": SIGNED_IN,
+    "GET /api/v1/grids": "read",
+    "GET /api/v1/grids.geojson": "read",
+    "GET /api/v1/segments.geojson": "read",
+    "POST /api/v1/grids/changes": "edit_grids",
+    "GET /api/v1/grids/{code}/crew": "see_people",
+    "POST /api/v1/grids/{code}/areas": "edit_grids",
+    "DELETE /api/v1/grids/areas/{area_id}": "edit_grids",
+    "GET /api/v1/grids/areas": SIGNED_IN,
+    "GET /api/v1/grids/territory.geojson": SIGNED_IN,
+    "GET /api/v1/queues/place_needed": "fix_place",
+    "POST /api/v1/queues/place_needed/{number}": "fix_place",
+    "GET /api/v1/places/learned": "fix_place",
+    "DELETE /api/v1/places/learned/{learned_id}": "fix_place",
+    "GET /api/v1/places/default-points": "fix_place",
+    "POST /api/v1/places/default-points": "edit_grids",
+    "DELETE /api/v1/places/default-points/{point_id}": "edit_grids",
+    "GET /exports/dictionary.json": "export",
+    "GET /exports/dictionary.csv": "export",
+    "GET /exports/jobs": "export",
+    "POST /exports/jobs": "export",
+    "GET /exports/jobs/{job_id}": "export",
+    "DELETE /exports/jobs/{job_id}": "export",
+    "GET /exports/jobs/{job_id}/file": "export",
+    "GET /exports/{name}": "export",
+    "GET /api/v1/me/notices": SIGNED_IN,
+    "POST /api/v1/me/notices/seen": SIGNED_IN,
+    "GET /api/v1/me/notice-wishes": SIGNED_IN,
+    "PUT /api/v1/me/notice-wishes": SIGNED_IN,
+    "GET /api/v1/push/key": SIGNED_IN,
+    "POST /api/v1/push/subscriptions": SIGNED_IN,
+    "POST /api/v1/push/unsubscribe": SIGNED_IN,
+    "GET /api/v1/notices": "see_deliveries",
+    "POST /api/v1/notices/{delivery}/send-again": "see_deliveries",
+    "GET /api/v1/contacts": "manage_sending",
+    "POST /api/v1/contacts": "manage_sending",
+    "DELETE /api/v1/contacts/{contact}": "manage_sending",
+    "GET /api/v1/webhooks": "manage_sending",
+    "POST /api/v1/webhooks": "manage_sending",
+    "PATCH /api/v1/webhooks/{webhook}": "manage_sending",
+    "DELETE /api/v1/webhooks/{webhook}": "manage_sending",
+    "POST /api/v1/webhooks/{webhook}/secret": "manage_sending",
+    "GET /api/v1/webhooks/{webhook}/deliveries": "manage_sending",
+    "GET /api/v1/templates": "manage_sending",
+    "PUT /api/v1/templates": "manage_sending",
+    "DELETE /api/v1/templates/{template}": "manage_sending",
+    "POST /api/v1/templates/preview": "manage_sending",
+}
+PAGES: dict[str, str] = {
+    "/": OPEN,
+    "/login": OPEN,
+    "/logout": OPEN,
+    "/login/elsewhere": OPEN,
+    "/login/elsewhere/back": OPEN,
+    "/report": OPEN,
+    "/report/streets.geojson": OPEN,
+    "/track": OPEN,
+    "/track/{number}": OPEN,
+    "/field/sw.js": OPEN,
+    "/field/manifest.webmanifest": OPEN,
+    "/account": SIGNED_IN,
+    "/console": "console",
+    "/console/incidents/{number}": "console",
+    "/field": "field",
+    "/admin": "administer",
+}
+# Residents report without an account, by the channels that are open to all.
+ALSO_NOBODY = {"POST /api/v1/incidents"}
+# Answers that never end: asked only by those who must be refused.
+ENDLESS = {"GET /api/v1/live"}
+
+
+@pytest.fixture(scope="module")
+def desk(town_services: Services) -> Iterator[Office]:
+    with office(town_services) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def description(desk: Office) -> dict[str, Any]:
+    described: dict[str, Any] = desk.client.get("/api/v1/openapi.json").json()
+    return described
+
+
+def test_no_route_was_forgotten(description: dict[str, Any]) -> None:
+    there = {f"{m.upper()} {path}" for path, ways in description["paths"].items() for m in ways}
+    assert there == set(JSON_ROUTES)
+    pages = {route.path for router in page_routers for route in router.routes}
+    assert pages == set(PAGES)
+    named = {*JSON_ROUTES.values(), *PAGES.values()}
+    assert named <= {OPEN, SIGNED_IN, *PERMISSIONS}
+
+
+def test_each_route_lets_in_who_may_and_refuses_who_may_not(
+    desk: Office, description: dict[str, Any]
+) -> None:
+    wrong, lines = [], []
+    for route, wanted in sorted(JSON_ROUTES.items()):
+        method, path = route.split()
+        if path == "/api/v1/token":
+            continue  # answers 401 to a wrong password: that is its work
+        shape = description["paths"][path][method.lower()]
+        row = []
+        for role in (None, *ROLES):
+            public = role is None and route in ALSO_NOBODY
+            expected = "in" if public else expected_of(wanted, role)
+            row.append("+" if expected == "in" else "-")
+            if route in ENDLESS and expected == "in":
+                continue
+            found = verdict(ask(desk, description, method, path, shape, role))
+            if found != expected:
+                wrong.append((route, role, expected, found))
+        lines.append(f"{route:60} {' '.join(row)}")
+    print("routes by roles:", "nobody", *ROLES)
+    print("\n".join(lines))
+    assert wrong == []
+
+
+def test_a_token_that_was_given_nothing_opens_nothing(
+    desk: Office, description: dict[str, Any]
+) -> None:
+    made = desk.post("admin", "/me/tokens", {"name": "nothing", "scopes": []}).json()
+    headers = {"Authorization": f"Bearer {made['access_token']}"}
+    wrong = []
+    for route, wanted in sorted(JSON_ROUTES.items()):
+        method, path = route.split()
+        if wanted in (OPEN, SIGNED_IN):
+            continue
+        shape = description["paths"][path][method.lower()]
+        answer = send(desk, description, method, path, shape, headers)
+        if verdict(answer) != "refused":
+            wrong.append((route, answer.status_code))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", sorted(PAGES))
+def test_each_page_opens_for_whom_it_is_made(desk: Office, path: str) -> None:
+    wanted = PAGES[path]
+    address = path.replace("{number}", NOBODY)
+    if wanted == OPEN:
+        return
+    stranger = desk.client.get(address, headers={"Accept": "text/html"}, follow_redirects=False)
+    assert stranger.status_code == 303, "a stranger is led to the sign-in"
+    for role in ROLES:
+        headers = {"Accept": "text/html", "Authorization": f"Bearer {desk.token(name_of(role))}"}
+        answer = desk.client.get(address, headers=headers, follow_redirects=False)
+        refused = answer.status_code == 403
+        assert refused == (wanted != SIGNED_IN and not may(role, wanted)), (path, role)
+
+
+def expected_of(wanted: str, role: str | None) -> str:
+    if wanted == OPEN:
+        return "in"
+    if role is None:
+        return "out"
+    return "in" if wanted == SIGNED_IN or may(role, wanted) else "refused"
+
+
+def verdict(answer: httpx.Response) -> str:
+    """`out` for 401, `refused` for want of a permission, else `in`: let in, whatever came of it there."""
+    if answer.status_code == 401:
+        return "out"
+    json = answer.headers.get("content-type", "").endswith("json")
+    refused = json and answer.status_code == 403 and answer.json()["code"] == "auth.not_permitted"
+    assert answer.status_code < 500, answer.text
+    return "refused" if refused else "in"
+
+
+def name_of(role: str) -> str:
+    return "admin" if role == "administrator" else role
+
+
+def ask(
+    desk: Office, description: dict[str, Any], method: str, path: str, shape: Any, role: str | None
+) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {desk.token(name_of(role))}"} if role else {}
+    return send(desk, description, method, path, shape, headers)
+
+
+def send(
+    desk: Office,
+    description: dict[str, Any],
+    method: str,
+    path: str,
+    shape: Any,
+    headers: dict[str, str],
+) -> httpx.Response:
+    """A request that is well formed and names nothing that exists."""
+    address, query = path, {}
+    for parameter in shape.get("parameters", ()):
+        if parameter["in"] == "path":
+            value = example(description, parameter["schema"], NOBODY)
+            address = address.replace("{" + parameter["name"] + "}", str(value))
+        elif parameter["in"] == "query" and parameter.get("required"):
+            query[parameter["name"]] = example(description, parameter["schema"], "138000000")
+    options: dict[str, Any] = {"params": query, "headers": headers}
+    content = shape.get("requestBody", {}).get("content", {})
+    if "application/json" in content:
+        options["json"] = example(description, content["application/json"]["schema"], "x")
+    elif "multipart/form-data" in content:
+        options["files"] = {"photo": ("x.jpg", b"x")}
+    elif content:
+        options["data"] = {"username": "nobody", "password": "x"}
+    answer: httpx.Response = desk.client.request(method, address, **options)
+    return answer
+
+
+def example(description: dict[str, Any], schema: dict[str, Any], text: str) -> Any:
+    """The smallest value that a schema takes."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return example(description, description["components"]["schemas"][name], text)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "const" in schema:
+        return schema["const"]
+    for several in ("anyOf", "oneOf", "allOf"):
+        if several in schema:
+            return example(description, schema[several][0], text)
+    kind = schema.get("type")
+    if kind == "object":
+        wanted = schema.get("required", ())
+        return {n: example(description, schema["properties"][n], text) for n in wanted}
+    if kind == "array":
+        least = schema.get("minItems", 0)
+        return [example(description, schema["items"], text)] * least
+    if kind in ("integer", "number"):
+        return max(schema.get("minimum", 0), 0)
+    if kind == "boolean":
+        return False
+    if schema.get("format") == "date-time":
+        return "2026-01-01T00:00:00Z"
+    return text * max(1, schema.get("minLength", 1) // len(text))

@@ -88,7 +88,7 @@ def test_nothing_else_is_read(anna: dict[str, Any]) -> None:
     [
         "update public.incident set status = 'closed'",
         "insert into gis.places (name) values ('x')",
-        "delete from gis.segments",
+        "delete from gis.places",
         "create table public.mine (a int)",
         "create table gis.mine (a int)",
         "create temp table mine (a int)",

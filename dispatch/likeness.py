@@ -23,7 +23,7 @@ class LikenessRules:
     """The bureau's settings. Within `sure_m` two points count as one place, from `reach_m` on as two.
 
     Times in hours: the sign falls by half every `half_life_hours`, nothing is compared beyond `window_hours`.
-    `shown_from`: the score from which a pair is shown.
+    `shown_from`: the score from which a pair is shown; `flagged_from`: from which an incident carries a flag for it.
     """
 
     sure_m: float = 15.0
@@ -31,13 +31,16 @@ class LikenessRules:
     half_life_hours: float = 24.0
     window_hours: float = 168.0
     shown_from: float = 0.5
+    flagged_from: float = 0.75
     machine_m: float = 20.0
     machine_minutes: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is compared: a point on the plane in metres, category code, when it was seen (photo before report), words."""
+    """What is compared: a point on the plane in metres, category code ("" where nobody has said it), when it was seen
+    (photo before report), words.
+    """
 
     x_m: float
     y_m: float
@@ -49,13 +52,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """A score from 0 to 1 and the signs behind it; `words` None when one of the two says nothing."""
+    """A score from 0 to 1 and the signs behind it; `kinship` and `words` None when one of the two says nothing of it."""
 
     number: str
     score: float
     distance_m: float
     place: float
-    kinship: float
+    kinship: float | None
     time: float
     words: float | None
 
@@ -141,13 +144,16 @@ def attaches(machine: Report, open_incident: Report, rules: LikenessRules | None
 
 
 def _weigh(known: Report, new: Report, distance_m: float, place: float, lately: float) -> Likeness:
-    kin = kinship(known.category, new.category)
+    kin = kinship(known.category, new.category) if known.category and new.category else None
     words = alike_words(known.text, new.text)
-    signs = [(0.35, place), (0.3, kin), (0.15, lately)]
+    signs = [(0.35, place), (0.15, lately)]
+    if kin is not None:
+        signs.append((0.3, kin))
     if words is not None:
         signs.append((0.2, words))
     mean = sum(weight * value for weight, value in signs) / sum(weight for weight, _ in signs)
-    gate = (1.0 if place else 0.0) * (1.0 if lately else 0.0) * (0.5 + 0.5 * kin)
+    # A category that nobody has said yet weighs like one of the same class.
+    gate = (1.0 if place and lately else 0.0) * (0.5 + 0.5 * (0.6 if kin is None else kin))
     score = round(mean * gate, 4)
     return Likeness(known.number, score, distance_m, place, kin, lately, words)
 

@@ -55,6 +55,9 @@ class Category(Base):
     urgency: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     aliases: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    # No longer given to new incidents from then on, but `replaced_by` where there is one.
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    replaced_by: Mapped[str | None] = mapped_column(ForeignKey("category.code"))
 
 
 class FilingCondition(Base):
@@ -102,6 +105,8 @@ class Channel(Base):
     trusted: Mapped[bool] = mapped_column(Boolean)
     # Whether somebody without an account may report through it.
     open_to_all: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    # A camera or sensor, which repeats itself: its report is attached to the open incident it repeats.
+    machine: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     # The channel's own reply limit, beside the incident's; a unit of limits, or same_day (before midnight).
     reply_value: Mapped[float | None] = mapped_column(Float)
     reply_unit: Mapped[str | None] = mapped_column(Text)
@@ -142,6 +147,11 @@ class Incident(Base):
         Index("ix_incident_reported_at", "reported_at"),
         Index("ix_incident_category_code", "category_code"),
         Index("ix_incident_open_due_at", "due_at", postgresql_where=text("ended_at is null")),
+        Index(
+            "ix_incident_merged_into_id",
+            "merged_into_id",
+            postgresql_where=text("merged_into_id is not null"),
+        ),
     )
 
     id: Mapped[int] = identity_column()
@@ -188,6 +198,11 @@ class Incident(Base):
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
     clocks: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     ground_version: Mapped[int] = mapped_column(BigInteger)
+    # The incident that this one is a duplicate of (status merged).
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("incident.id"))
+    # How often a machine has reported it again, and when it last saw it.
+    repeats: Mapped[int] = mapped_column(Integer, server_default="0")
+    last_repeat_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Reporter(Base):
@@ -271,21 +286,25 @@ class History(Base):
 
 
 class Evidence(Base):
-    """A photograph of an incident; the file lies in the home under its hash."""
+    """A photograph, voice note, video clip or document of an incident; the file lies in the home under its hash."""
 
     __tablename__ = "evidence"
     __table_args__ = (
         CheckConstraint("stage in ('before', 'during', 'after')", name="stage"),
+        CheckConstraint("kind in ('photo', 'voice', 'video', 'document')", name="kind"),
         Index("ix_evidence_incident_id", "incident_id"),
     )
 
     id: Mapped[int] = identity_column()
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"))
     stage: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text, server_default="photo")
     client_id: Mapped[str | None] = mapped_column(Text, unique=True)
     sha256: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(Integer)
+    # What the file said of itself, taken out of it (photographs) or left in it (`in_file`: true).
+    about: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
     actor: Mapped[str] = mapped_column(Text)
     point: Mapped[WKBElement | None] = mapped_column(geometry_column_type("POINT"))
     taken_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -8,7 +8,9 @@ from alembic import context
 from geoalchemy2 import alembic_helpers
 
 import api.models
+import dispatch.catalogue_models
 import dispatch.chase_models
+import dispatch.duplicate_models
 import dispatch.field_models
 import dispatch.models
 import dispatch.notice_models
@@ -21,7 +23,9 @@ from maps.views import drop_views
 TABLE_MODULES = (
     grid.models,
     dispatch.models,
+    dispatch.catalogue_models,
     dispatch.chase_models,
+    dispatch.duplicate_models,
     dispatch.field_models,
     dispatch.seal_models,
     dispatch.notice_models,

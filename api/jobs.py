@@ -31,6 +31,7 @@ from dispatch.notice_models import PeriodicRun
 from dispatch.outside_candidates import sweep_outside
 from dispatch.personal import anonymise
 from dispatch.seal import seal_record
+from grid.change_counts import add_up
 from grid.core.database import database_url
 from grid.core.errors import Trouble
 from grid.kept_territory import keep_if_free
@@ -75,6 +76,11 @@ def keep_territory(session: Session, desk: Desk, now: datetime) -> None:
         session.rollback()
 
 
+def add_up_counts(session: Session, desk: Desk, now: datetime) -> None:
+    """The counters of changes stay few rows."""
+    add_up(session)
+
+
 # Jobs that others queue by name with `defer`.
 JOBS: dict[str, Job] = {}
 
@@ -84,6 +90,7 @@ PERIODIC: list[tuple[str, str, Job]] = [
     ("forget_reporters", "50 3 * * *", forget_reporters),
     ("follow_changes", "* * * * *", follow_changes),
     ("keep_territory", "* * * * *", keep_territory),
+    ("add_up_counts", "* * * * *", add_up_counts),
     ("chase", "* * * * *", chase),
     ("ask_outside", "* * * * *", sweep_outside),
     ("seal", "20 * * * *", seal_record),

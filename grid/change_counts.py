@@ -1,7 +1,9 @@
 """Counters of what changed, kept by the database itself: what a process read may be used while they stand still.
 
-Triggers raise a counter with every change of its tables (table change_count), inside the transaction that makes
-the change, so a reader sees the new count from the moment it can see the change, whoever made it and how.
+Triggers count every change of their tables (table change_count), inside the transaction that makes the change, so
+a reader sees the new count from the moment it can see the change, whoever made it and how. Each transaction counts
+in a row of its own with a random tag: writers never wait for each other, whatever order they write in. A part's
+mark is the sum of its numbers and the exclusive or of its tags; `add_up` makes one row of many and leaves it the same.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import psycopg
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 # Tables by part, as the triggers have them.
@@ -18,11 +21,12 @@ PARTS = {
     "people": ("staff", "unit", "post_holding", "absence", "shift"),
 }
 
-# A count alone could come again after a change that was taken back; with the transaction that wrote it, it cannot.
+# (how often, tags): a count alone could come again after a change that was taken back; with the tags it cannot.
 Mark = tuple[int, int]
+MOST_ROWS = 12  # so many rows are read as quickly as one
 
 _READ = """
-select part, number, xmin::text::bigint, (extract(epoch from statement_timestamp()) * 1000000)::bigint
+select part, number, tag, (extract(epoch from statement_timestamp()) * 1000000)::bigint
 from change_count
 """
 
@@ -48,13 +52,35 @@ def read_marks(session: Session) -> Marks | None:
 
 
 def marks_of(rows: list[tuple[str, int, int, int]]) -> Marks | None:
-    """Rows of the counters as Marks; None when one is missing."""
-    found = {part: (number, writer) for part, number, writer, _ in rows}
-    if found.keys() != PARTS.keys():
+    """Rows of the counters as Marks; None without any."""
+    if not rows:
         return None
+    numbers, tags = dict.fromkeys(PARTS, 0), dict.fromkeys(PARTS, 0)
+    for part, number, tag, _ in rows:
+        numbers[part] += number
+        tags[part] ^= tag
+    found = {part: (numbers[part], tags[part]) for part in PARTS}
     return Marks(found["streets"], found["grids"], found["people"], rows[0][3])
 
 
 def read_marks_on(connection: psycopg.Connection[tuple[object, ...]]) -> Marks | None:
     """The marks on a connection of one's own."""
     return marks_of(connection.execute(_READ).fetchall())  # type: ignore[arg-type]
+
+
+def add_up(session: Session) -> bool:
+    """Makes one row of each part's many; every mark stays what it was. False when they are few."""
+    count = session.scalar(text("select count(*) from change_count"))
+    if (count or 0) <= MOST_ROWS:
+        return False
+    session.execute(_ADD_UP)
+    return True
+
+
+_ADD_UP = text(
+    "with taken as (delete from change_count where writer <> 0 returning part, number, tag)"
+    " insert into change_count as c (part, writer, number, tag)"
+    " select part, 0, sum(number)::bigint, bit_xor(tag) from taken group by part"
+    " on conflict (part, writer) do update set number = c.number + excluded.number,"
+    " tag = c.tag # excluded.tag"
+)

@@ -85,12 +85,16 @@ class Town(Base):
 
 
 class ChangeCount(Base):
-    """How often streets, grids or people changed; raised by triggers only (grid/change_counts.py)."""
+    """How often streets, grids or people changed, by transaction; written by triggers (grid/change_counts.py)."""
 
     __tablename__ = "change_count"
 
     part: Mapped[str] = mapped_column(Text, primary_key=True)
+    # The transaction that counted here; 0 holds the rows that were added up.
+    writer: Mapped[int] = mapped_column(BigInteger, primary_key=True, server_default="0")
     number: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    # Random with every change: a count alone could come again after one that was taken back.
+    tag: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Street(Base):

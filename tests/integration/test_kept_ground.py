@@ -18,7 +18,7 @@ from api.schemas import reason_text
 from api.services import Services, make_services
 from dispatch.placing import Placement
 from dispatch.routing import route
-from grid.change_counts import read_marks
+from grid.change_counts import MOST_ROWS, add_up, read_marks
 from grid.core.crs import to_plane
 from grid.crews import crew_at
 from grid.kept_crews import crew_kept
@@ -211,3 +211,79 @@ def test_far_from_every_street_the_tables_answer(server: Services) -> None:
         found = locate(session, middle.x, middle.y, NOW, neighbour_m=20.0)
         assert found is not None
         assert found.distance_m < 1e-6
+
+
+def test_writers_in_opposite_order_never_wait_for_each_other(server: Services) -> None:
+    url = str(server.settings.database.database_url)
+    quick = "-clock_timeout=2s -cdeadlock_timeout=100ms"
+    with psycopg.connect(url, options=quick) as one, psycopg.connect(url, options=quick) as other:
+        for first, second in ((one, other), (other, one)):
+            first.execute("update staff set phone = phone where id = (select min(id) from staff)")
+            second.execute("update grid set name = name where id = (select min(id) from grid)")
+            first.execute("update grid set name = name where id = (select max(id) from grid)")
+            second.execute("update staff set phone = phone where id = (select max(id) from staff)")
+            second.commit()
+            first.commit()
+
+
+def test_a_change_counts_when_it_is_seen_and_not_before(server: Services) -> None:
+    url = str(server.settings.database.database_url)
+    with psycopg.connect(url) as early, psycopg.connect(url) as late, server.sessions() as session:
+        before = read_marks(session)
+        assert before is not None
+        early.execute("update grid set name = 'Early' where id = (select min(id) from grid)")
+        late.execute("update grid set name = 'Late' where id = (select max(id) from grid)")
+        seen = read_marks(session)
+        assert seen is not None
+        assert seen.grids == before.grids
+        # The one that began to write first is seen last.
+        late.commit()
+        after_late = read_marks(session)
+        assert after_late is not None
+        assert after_late.grids != before.grids
+        early.commit()
+        after_both = read_marks(session)
+        assert after_both is not None
+        assert len({before.grids, after_late.grids, after_both.grids}) == 3
+        assert (after_both.streets, after_both.people) == (before.streets, before.people)
+
+
+def test_a_change_taken_back_and_another_made_have_marks_of_their_own(server: Services) -> None:
+    with server.sessions() as session:
+        found = set()
+        for keep in (False, False, True):
+            for _ in range(2):
+                session.execute(text("update staff set phone = phone where id = 1"))
+                marks = read_marks(session)
+                assert marks is not None
+                assert marks.people not in found
+                found.add(marks.people)
+            if keep:
+                session.commit()
+            else:
+                session.rollback()
+
+
+def test_counters_added_up_are_few_and_the_same(server: Services) -> None:
+    for _ in range(MOST_ROWS + 1):
+        elsewhere(server, "update staff set phone = phone where id = 1")
+    count = text("select count(*) from change_count")
+    with server.sessions() as session, server.sessions() as open_writer:
+        open_writer.execute(text("update staff set phone = phone where id = 2"))
+        before = read_marks(session)
+        assert add_up(session)
+        session.commit()
+        after = read_marks(session)
+        assert before is not None
+        assert after is not None
+        assert (after.streets, after.grids, after.people) == (
+            before.streets,
+            before.grids,
+            before.people,
+        )
+        assert session.scalar(count) == 3
+        assert not add_up(session)
+        open_writer.commit()
+        last = read_marks(session)
+        assert last is not None
+        assert last.people != before.people

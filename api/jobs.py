@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from api.services import Services
+from dispatch.attendance import end_forgotten, forget_positions
 from dispatch.chasing import chase
 from dispatch.following import follow_changes
 from dispatch.intake import Desk
@@ -32,6 +33,7 @@ from dispatch.outside_candidates import sweep_outside
 from dispatch.personal import anonymise
 from dispatch.seal import seal_record
 from grid.change_counts import add_up
+from dispatch.sent_once import forget_sent
 from grid.core.database import database_url
 from grid.core.errors import Trouble
 from grid.kept_territory import keep_if_free
@@ -81,6 +83,13 @@ def add_up_counts(session: Session, desk: Desk, now: datetime) -> None:
     add_up(session)
 
 
+def close_shifts(session: Session, desk: Desk, now: datetime) -> None:
+    """Shifts that nobody ended; positions and what phones sent, after their time."""
+    end_forgotten(session, now)
+    forget_positions(session, now, timedelta(days=desk.settings.position_days))
+    forget_sent(session, now)
+
+
 # Jobs that others queue by name with `defer`.
 JOBS: dict[str, Job] = {}
 
@@ -91,6 +100,7 @@ PERIODIC: list[tuple[str, str, Job]] = [
     ("follow_changes", "* * * * *", follow_changes),
     ("keep_territory", "* * * * *", keep_territory),
     ("add_up_counts", "* * * * *", add_up_counts),
+    ("close_shifts", "10 * * * *", close_shifts),
     ("chase", "* * * * *", chase),
     ("ask_outside", "* * * * *", sweep_outside),
     ("seal", "20 * * * *", seal_record),

@@ -37,6 +37,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "console": DESK_ROLES | READING_ROLES,
     "administer": frozenset({"administrator"}),
     "field": POST_ROLES | {"collector"},
+    # Who is on a shift, and where they were last.
+    "see_duty": DESK_ROLES | {"unit_head", "leader"},
 }
 
 

@@ -19,8 +19,14 @@ SHELL_FILES = (
     *("css/tokens.css", "css/app.css", "css/field.css", "icons.svg", "app-icon.svg"),
     *("vendor/leaflet/leaflet.js", "vendor/leaflet/leaflet.css"),
     *("js/page.js", "js/dom.js", "js/api.js", "js/messages.js", "js/times.js", "js/marks.js"),
-    *("js/ground.js", "js/photos.js", "js/field/main.js", "js/field/store.js"),
-    *("js/field/outbox.js", "js/field/tasks.js", "js/field/box.js"),
+    *("js/ground.js", "js/photos.js"),
+    *(
+        f"js/field/{name}.js"
+        for name in (
+            *("main", "store", "outbox", "tasks", "box", "sheet", "forms", "report", "mine"),
+            *("map", "navigate", "order", "push", "shift", "voice"),
+        )
+    ),
 )
 
 
@@ -33,7 +39,7 @@ def field(request: Request, account: PageAccount) -> Response:
         "field.html",
         account=account,
         map_pieces=map_of(request),
-        messages=(*STORY_MESSAGES, "field.", "login."),
+        messages=(*STORY_MESSAGES, "field.", "login.", "common."),
     )
 
 

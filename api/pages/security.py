@@ -54,6 +54,7 @@ class SecurityHeaders:
                 f"img-src {self.images}",
                 "connect-src 'self'",
                 "font-src 'self'",
+                "media-src 'self' blob:",
                 "object-src 'none'",
                 "base-uri 'none'",
                 "form-action 'self'",

@@ -24,13 +24,23 @@ from api.deps import (
 )
 from api.i18n import Language
 from api.limits import limits_of
-from api.schemas import IncidentIn, IncidentOut, IncidentPage, MoveIn, PlaceIn, incident_out
+from api.schemas import (
+    IncidentIn,
+    IncidentOut,
+    IncidentPage,
+    MoveIn,
+    PlaceIn,
+    incident_out,
+    merged_part,
+)
 from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import place_needed, reading, steps
 from dispatch.chasing import chases_of
 from dispatch.intake import Report, take_in
+from dispatch.merging import parts_of
 from dispatch.placing import GivenPoint
+from dispatch.sent_once import first_time
 from dispatch.standing import clocks_at, from_json
 from grid.core.errors import BadInput
 
@@ -74,6 +84,7 @@ class Shape:
             **shown,
             "clocks": clocks_at(standing, self._now, catalogue.calendar),
             "chases": chases_of(self._session, row["id"]),
+            "merged": [merged_part(part) for part in parts_of(self._session, row["id"])],
         }
 
 
@@ -143,11 +154,8 @@ def report(
     return shape.whole(row)
 
 
-@router.get("", response_model=IncidentPage, responses=PROBLEMS)
-def list_incidents(
-    session: DbSession,
+def asked_filter(
     scope: Reach,
-    shape: ShapeDep,
     now: Now,
     status: Annotated[list[str] | None, Query()] = None,
     queue: str | None = None,
@@ -163,14 +171,10 @@ def list_incidents(
     q: Annotated[str | None, Query(max_length=200)] = None,
     open_only: Annotated[bool, Query(alias="open")] = False,
     overdue: bool = False,
-    sort: str = "-reported_at",
-    page: int = 1,
-    page_size: int = 50,
-) -> dict[str, Any]:
-    """Incidents by filters; `q` is a number or words; `status` may be given several times or with commas."""
-    statuses = tuple(s for part in status or () for s in part.split(",") if s)
-    asked = reading.IncidentFilter(
-        statuses=statuses,
+) -> reading.IncidentFilter:
+    """The filters of a list: `q` is a number or words; `status` may be given several times or with commas."""
+    return reading.IncidentFilter(
+        statuses=tuple(s for part in status or () for s in part.split(",") if s),
         queue=queue or None,
         grid=grid or None,
         category=category or None,
@@ -186,6 +190,21 @@ def list_incidents(
         open_only=open_only,
         overdue_at=now if overdue else None,
     )
+
+
+AskedFilter = Annotated[reading.IncidentFilter, Depends(asked_filter, scope="function")]
+
+
+@router.get("", response_model=IncidentPage, responses=PROBLEMS)
+def list_incidents(
+    session: DbSession,
+    asked: AskedFilter,
+    shape: ShapeDep,
+    sort: str = "-reported_at",
+    page: int = 1,
+    page_size: int = 50,
+) -> dict[str, Any]:
+    """Incidents by filters; `q` is a number or words; `status` may be given several times or with commas."""
     found = reading.list_incidents(session, asked, sort, page, page_size)
     return {
         "items": [shape(row) for row in found.items],
@@ -227,9 +246,15 @@ def move(
     scope: Reach,
     shape: ShapeDep,
     now: Now,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> dict[str, Any]:
-    """Makes a later step: 409 when somebody was faster or it is not possible now, 403 when not yours."""
+    """Makes a later step: 409 when somebody was faster or it is not possible now, 403 when not yours.
+
+    The same `Idempotency-Key` of the same account counts once.
+    """
     require(account, "move")
+    if not first_time(session, f"{account.id}|{number}", idempotency_key, now):
+        return shape.whole(reading.one_incident(session, number))
     reading.one_incident(session, number, scope=scope)
     steps.make_move(
         session,

@@ -2,12 +2,18 @@
 import { fill, h, icon } from "../dom.js";
 import { t, word } from "../messages.js";
 import { moment } from "../times.js";
+import { counted } from "./outbox.js";
 
 const LAMPS = { conflict: "red", refused: "red", sign_in: "amber", sending: "accent", waiting: "amber" };
 
 function what(item) {
-  return item.kind === "photo" ? `${word("move", "evidence")}（${word("stage", item.stage)}）` : word("move", item.move);
+  if (item.kind === "photo") return `${word("move", "evidence")}（${word("stage", item.stage)}）`;
+  if (item.kind === "move") return word("move", item.move);
+  if (item.kind === "shift") return t(item.way === "in" ? "field.shift_in" : "field.shift_out");
+  return t({ voice: "field.voice", report: item.fixed ? "field.fixed_report" : "field.new", pin: "field.pin_move" }[item.kind]);
 }
+
+const about = (item) => (item.kind === "report" ? item.description : item.kind === "shift" ? "" : item.number);
 
 function state(item) {
   return { waiting: t("field.waiting"), sending: t("field.sending"), sign_in: t("field.sign_in_again"), conflict: t("field.conflict"),
@@ -15,8 +21,9 @@ function state(item) {
 }
 
 export function showBox(place, outbox) {
-  const rows = outbox.items.map((item) => h("li", { class: "card stack" },
-    h("div", { class: "row" }, h("b", { class: "grow", text: what(item) }), h("span", { class: "number muted", text: item.number })),
+  const waiting = counted(outbox.items);
+  const rows = waiting.map((item) => h("li", { class: "card stack" },
+    h("div", { class: "row" }, h("b", { class: "grow", text: what(item) }), h("span", { class: "muted small cut", text: about(item) })),
     h("p", { class: "row wrap" }, h("span", { class: `chip ${LAMPS[item.state]}`, text: item.state === "refused" ? t("field.refused", { why: "" }).replace(/[：:]\s*$/, "") : state(item) }),
       h("span", { class: "muted small", text: moment(item.at) })),
     item.state === "refused" && h("p", { text: item.why }),
@@ -27,8 +34,8 @@ export function showBox(place, outbox) {
     (item.state === "conflict" || item.state === "refused") && h("div", { class: "two" },
       h("button", { class: "button big", type: "button", dataset: { again: "" }, on: { click: () => outbox.onTop(item) } }, t("field.conflict_again")),
       h("button", { class: "button big danger", type: "button", dataset: { drop: "" }, on: { click: () => confirm(t("field.conflict_sure")) && outbox.giveUp(item) } }, t("field.conflict_drop")))));
-  fill(place, h("h2", { text: t("field.unsent_title") }), h("p", { class: "muted", text: t(outbox.items.length ? "field.unsent_hint" : "field.unsent_none") }),
+  fill(place, h("h2", { text: t("field.unsent_title") }), h("p", { class: "muted", text: t(waiting.length ? "field.unsent_hint" : "field.unsent_none") }),
     h("ul", { class: "stack" }, rows),
     outbox.items.some((item) => item.state === "sign_in") && h("a", { class: "button main big wide", href: "/login?next=/field" }, t("login.title")),
-    outbox.items.length > 0 && h("button", { class: "button big wide", type: "button", on: { click: () => outbox.send() } }, icon("upload"), t("field.send_now")));
+    waiting.length > 0 && h("button", { class: "button big wide", type: "button", on: { click: () => outbox.send() } }, icon("upload"), t("field.send_now")));
 }

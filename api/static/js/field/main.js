@@ -1,27 +1,30 @@
 // The field worker's phone: my tasks, my grids on the map, everything usable without network.
 import "../page.js";
 import { $, $$, fill, h, icon, toast } from "../dom.js";
-import { get } from "../api.js";
-import { named, t } from "../messages.js";
-import { mark } from "../marks.js";
-import { Ground } from "../ground.js";
+import { get, post } from "../api.js";
+import { t } from "../messages.js";
 import { moment } from "../times.js";
 import { keep, kept } from "./store.js";
-import { Outbox } from "./outbox.js";
-import { card, metresApart, sheet, withOutbox } from "./tasks.js";
+import { counted, Outbox } from "./outbox.js";
+import { byDue, moveInOwn, own, shortWay } from "./order.js";
+import { card, isOver, isTask, withOutbox } from "./tasks.js";
+import { FieldMap } from "./map.js";
+import { endStrangersPush } from "./push.js";
+import { Shift } from "./shift.js";
+import { sheet } from "./sheet.js";
+import { reportSheet } from "./report.js";
 import { showBox } from "./box.js";
+import { showMine } from "./mine.js";
 
-const L = window.L;
 const REFRESH_MS = 60000;
-const { account, username } = document.body.dataset;
-const { map } = window.gridward;
-const ground = new Ground(map);
-const pins = L.layerGroup().addTo(map);
-let tasks = [];
+const SORTS = ["due", "near", "own"];
+const { account, username, post: myPost } = document.body.dataset;
+let desk = { tasks: [], checks: [], record: null, shift: { on_shift: false }, colleagues: [] };
+let categories = [];
+let notices = [];
 let me = null;
-let meMarker = null;
 let opened = null;
-let by = localStorage.getItem("gridward_field_by") || "due";
+let by = SORTS.includes(localStorage.getItem("gridward_field_by")) ? localStorage.getItem("gridward_field_by") : "due";
 let updated_at = null;
 let problem_shown = null;
 
@@ -31,6 +34,8 @@ const outbox = new Outbox({
   onSent: () => refreshSoon(),
   renew: renewToken,
 });
+const shift = new Shift(outbox);
+const field = new FieldMap(account);
 
 /** The page may come from the phone's own copy: its token is then of an earlier session. */
 async function renewToken() {
@@ -43,10 +48,11 @@ async function renewToken() {
 
 function count(items) {
   const pill = $("#unsent");
-  pill.classList.toggle("amber", items.length > 0);
-  pill.classList.toggle("red", items.some((item) => item.state === "conflict" || item.state === "refused"));
-  $(".text", pill).textContent = t("field.unsent", { n: items.length });
-  pill.hidden = items.length === 0;
+  const waiting = counted(items);
+  pill.classList.toggle("amber", waiting.length > 0);
+  pill.classList.toggle("red", waiting.some((item) => item.state === "conflict" || item.state === "refused"));
+  $(".text", pill).textContent = t("field.unsent", { n: waiting.length });
+  pill.hidden = waiting.length === 0;
 }
 
 let timer = 0;
@@ -57,88 +63,141 @@ function refreshSoon() {
 
 async function refresh() {
   try {
-    const answer = await get("me/tasks");
-    tasks = answer.items || answer;
+    desk = await get("field/desk");
     updated_at = new Date().toISOString();
     problem_shown = null;
-    await keep(`tasks:${account}`, { tasks, updated_at });
+    await keep(`desk:${account}`, { desk, updated_at });
   } catch (problem) {
     if (!updated_at) {
-      const before = await kept(`tasks:${account}`).catch(() => null);
-      if (before) ({ tasks, updated_at } = before);
+      const before = await kept(`desk:${account}`).catch(() => null);
+      if (before) ({ desk, updated_at } = before);
     }
     problem_shown = problem;
   }
+  shift.known = desk.shift;
   draw();
+  await readNotices();
+}
+
+async function readNotices() {
+  notices = await get("me/notices", { most: 30 }).catch(() => null) || notices;
+  const unseen = notices.filter((one) => !one.seen_at).length;
+  const badge = $("#news");
+  badge.hidden = unseen === 0;
+  badge.textContent = unseen > 99 ? "99+" : String(unseen);
+  if (unseen) navigator.setAppBadge?.(unseen).catch(() => {});
+  else navigator.clearAppBadge?.().catch(() => {});
+  if (document.body.dataset.view === "mine") drawMine();
+}
+
+/** On a shared phone the one before leaves nothing to see behind. */
+async function clearStrangers() {
+  if (localStorage.getItem("gridward_field_last") !== account) {
+    await caches?.delete("gridward-pictures");
+    localStorage.setItem("gridward_field_last", account);
+  }
+  await endStrangersPush(account);
+}
+
+async function readCategories() {
+  categories = (await kept("categories").catch(() => null)) || [];
+  try {
+    categories = await get("categories");
+    await keep("categories", categories);
+  } catch {
+    // those kept before will do
+  }
 }
 
 function sorted(list) {
-  const late = (task) => new Date(task.due_at || "9999-12-31").getTime();
-  const far = (task) => (me && task.incident.location ? metresApart(me, task.incident.location) : Infinity);
-  return [...list].sort((a, b) => (by === "near" && me ? far(a) - far(b) : late(a) - late(b)));
+  if (by === "own") return own(account, list);
+  return by === "near" && me ? shortWay(me, byDue(list)) : byDue(list);
+}
+
+function lines(list, movable) {
+  return h("ul", { class: "cards" }, list.map((task) => h("li", { class: movable ? "movable" : "" }, card(task, me, openTask),
+    movable && h("span", { class: "movers" }, ["up", "down"].map((way) => h("button", { class: "button", type: "button", "aria-label": t(`field.move_${way}`), dataset: { move: way },
+      on: { click: () => { moveInOwn(account, list, task.id, way === "up" ? -1 : 1); draw(); } } }, way === "up" ? "↑" : "↓"))))));
 }
 
 function draw() {
-  const shown = tasks.map((task) => withOutbox(task, outbox.items));
-  const open = sorted(shown.filter((task) => task.status !== "done" && task.status !== "returned"));
-  const over = shown.filter((task) => task.status === "done" || task.status === "returned");
-  const list = $("#tasks");
-  const lines = [];
-  if (problem_shown && problem_shown.isLine) lines.push(h("p", { class: "note amber" }, icon("offline"), h("span", { text: updated_at ? t("field.kept", { at: moment(updated_at) }) : t("field.offline") })));
-  else if (problem_shown) lines.push(h("p", { class: "note red" }, icon("warning"), h("span", { text: problem_shown.message })));
-  if (!updated_at && !problem_shown) lines.push(h("p", { class: "row muted" }, h("span", { class: "spinner" }), t("field.loading")));
-  else if (!open.length) lines.push(h("div", { class: "empty" }, icon("tick-circle"), h("p", { text: t("field.none") }), h("p", { class: "small", text: t("field.none_hint") })));
-  lines.push(h("ul", { class: "cards" }, open.map((task) => card(task, me, openTask))));
-  if (over.length) lines.push(h("h2", { text: t("field.done_today") }), h("ul", { class: "cards" }, over.map((task) => card(task, me, openTask))));
-  if (updated_at && !problem_shown) lines.push(h("p", { class: "muted small centre", text: t("field.updated", { at: moment(updated_at) }) }));
-  fill(list, lines);
-  drawPins(open);
-  if (opened) {
-    const now = shown.find((task) => task.id === opened.id);
-    if (now && (now.status !== opened.status || now.unsent !== opened.unsent || now.incident.version !== opened.incident.version)) {
-      if (!$("#sheet textarea")) openTask(now);
-    }
+  const shown = desk.tasks.map((task) => withOutbox(task, outbox.items));
+  const checks = desk.checks.map((check) => withOutbox(check, outbox.items));
+  const open = sorted(shown.filter((task) => !isOver(task) && task.status !== "waiting"));
+  const waiting = shown.filter((task) => task.status === "waiting");
+  const over = shown.filter((task) => isOver(task) && task.status !== "withdrawn");
+  const reports = outbox.items.filter((item) => item.kind === "report");
+  const body = [];
+  if (problem_shown?.isLine) body.push(h("p", { class: "note amber" }, icon("offline"), h("span", { text: updated_at ? t("field.kept", { at: moment(updated_at) }) : t("field.offline") })));
+  else if (problem_shown) body.push(h("p", { class: "note red" }, icon("warning"), h("span", { text: problem_shown.message })));
+  if (updated_at && !shift.now.on_shift) body.push(h("button", { class: "button big wide signin", type: "button", dataset: { shiftHint: "" }, on: { click: () => view("mine") } }, icon("clock"), t("field.shift_hint")));
+  if (!updated_at && !problem_shown) body.push(h("p", { class: "row muted" }, h("span", { class: "spinner" }), t("field.loading")));
+  else if (!open.length && !checks.length) body.push(h("div", { class: "empty" }, icon("tick-circle"), h("p", { text: t("field.none") }), h("p", { class: "small", text: t("field.none_hint") })));
+  body.push(lines(open, by === "own" && open.length > 1));
+  if (checks.length) body.push(h("h2", { text: t("field.checks") }), lines(checks.filter((check) => !isOver(check))));
+  if (reports.length) body.push(h("h2", { text: t("field.new_waiting") }), h("ul", { class: "cards" }, reports.map((item) => h("li", { class: "card row" }, h("span", { class: "grow two-lines", text: item.description }), h("span", { class: "chip amber", text: t("field.waiting") })))));
+  if (waiting.length) body.push(h("h2", { text: t("field.waiting_tasks") }), lines(waiting));
+  if (over.length) body.push(h("h2", { text: t("field.done_today") }), lines(over));
+  if (updated_at && !problem_shown) body.push(h("p", { class: "muted small centre", text: t("field.updated", { at: moment(updated_at) }) }));
+  fill($("#tasks"), body);
+  field.pins([...open, ...checks.filter((check) => !isOver(check))], openTask);
+  if (document.body.dataset.view === "mine") drawMine();
+  if (opened && !$("#said > *") && !$("details.more[open]")) {
+    const now = [...shown, ...checks].find((task) => (isTask(opened) ? task.id === opened.id : !isTask(task) && task.incident.number === opened.incident.number));
+    if (now && (now.status !== opened.status || now.unsent !== opened.unsent || now.incident.version !== opened.incident.version || now.extension?.move !== opened.extension?.move)) openTask(now);
   }
 }
 
-function drawPins(open) {
-  pins.clearLayers();
-  for (const task of open) {
-    const { incident } = task;
-    if (!incident.location) continue;
-    L.marker([incident.location.lat, incident.location.lon], {
-      icon: L.divIcon({ className: "mark", html: mark({ ...incident, lamp: task.lamp || incident.lamp }, 34), iconSize: [34, 34] }),
-      alt: named(incident.category) || incident.number, title: named(incident.category),
-    }).on("click", () => openTask(task)).addTo(pins);
+async function act(items) {
+  try {
+    await outbox.add(items);
+    toast(t(navigator.onLine ? "field.saved" : "field.saved_offline"));
+  } catch {
+    toast(t("field.storage_failed"), "red");
+    throw new Error("not kept");
   }
+}
+
+/** The map to point at a place; what is being written stays as it is behind it. */
+async function aim(from) {
+  const before = document.body.dataset.view;
+  $("#sheet").hidden = true;
+  view("map");
+  const at = await field.aim(from);
+  view(before);
+  $("#sheet").hidden = false;
+  return at;
 }
 
 function openTask(task) {
+  const again = opened && !$("#sheet").hidden;
   opened = task;
   const box = $("#sheet");
   sheet(box, task, {
-    me, onClose: closeTask,
-    onMap: () => { closeTask(); view("map"); map.setView([task.incident.location.lat, task.incident.location.lon], 17); ground.choose(task.incident.grid?.code); },
-    act: async (items) => {
-      try {
-        await outbox.add(items);
-        toast(t(navigator.onLine ? "field.saved" : "field.saved_offline"));
-      } catch {
-        toast(t("field.storage_failed"), "red");
-      }
-    },
+    me, act, aim, categories, colleagues: desk.colleagues || [], onClose: closeSheet,
+    onMap: () => { closeSheet(); view("map"); field.show(task); },
   });
-  if (box.hidden) {
-    box.hidden = false;
-    history.pushState({ task: task.id }, "");
-    box.focus();
-  }
-  box.scrollTop = 0;
+  showSheet(box, t("incident.title"));
+  if (!again) box.scrollTop = 0;
 }
 
-function closeTask() {
+function openReport() {
+  reportSheet($("#sheet"), { me, post: myPost, categories, act, aim, onClose: closeSheet });
+  showSheet($("#sheet"), t("field.new"));
+  $("#sheet").scrollTop = 0;
+}
+
+function showSheet(box, name) {
+  box.setAttribute("aria-label", name);
+  if (!box.hidden) return;
+  box.hidden = false;
+  history.pushState({ sheet: true }, "");
+  box.focus();
+}
+
+function closeSheet() {
   if ($("#sheet").hidden) return;
-  if (history.state?.task) history.back();
+  if (history.state?.sheet) history.back();
   else hideSheet();
 }
 
@@ -149,43 +208,48 @@ function hideSheet() {
   fill($("#sheet"));
   $(`#tasks [data-number="${number}"]`)?.focus({ preventScroll: true });
 }
-addEventListener("popstate", hideSheet);
+addEventListener("popstate", () => (field.aiming ? field.endAim(null) : hideSheet()));
+
+async function onSign(way) {
+  try {
+    await shift.sign(way, me);
+    toast(t(navigator.onLine ? "field.saved" : "field.saved_offline"));
+  } catch {
+    toast(t("field.storage_failed"), "red");
+  }
+}
+
+function onNumber(number) {
+  const found = [...desk.tasks, ...desk.checks].find((task) => task.incident.number === number);
+  if (found) openTask(withOutbox(found, outbox.items));
+  else toast(t("field.gone"));
+}
+
+const drawMine = () => showMine($("#mine-view"), { shift, record: desk.record, notices, account, onSign, onNumber });
+
+async function seeNotices() {
+  const ids = notices.filter((one) => !one.seen_at).map((one) => one.id);
+  if (!ids.length) return;
+  await post("me/notices/seen", { ids }).then(() => { $("#news").hidden = true; navigator.clearAppBadge?.().catch(() => {}); }, () => {});
+}
 
 function view(name) {
   document.body.dataset.view = name;
   $("#box").hidden = name !== "box";
   for (const button of $$(".tabs [data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
-  if (name === "map") { map.invalidateSize(); if (!$(".map-seen")) { showMap(); document.body.classList.add("map-seen"); } }
+  if (name === "map") field.open(desk.tasks);
   if (name === "box") showBox($("#box"), outbox);
-}
-
-function showMap() {
-  const mine = tasks.map((task) => task.incident.location).filter(Boolean).map((at) => [at.lat, at.lon]);
-  if (mine.length) map.fitBounds(L.latLngBounds(mine).pad(0.25), { maxZoom: 17 });
-  else ground.fit();
-}
-
-async function loadGround() {
-  let features = (await kept("grids").catch(() => null)) || [];
-  try {
-    ({ features } = await get("grids.geojson"));
-    await keep("grids", features);
-  } catch {
-    // the streets kept before will do
-  }
-  ground.draw(features, { fit: false });
-  const codes = new Set(tasks.map((task) => task.incident.grid?.code).filter(Boolean));
-  if (codes.size === 1) ground.choose([...codes][0]);
+  if (name === "mine") { drawMine(); seeNotices(); }
 }
 
 function watch() {
   if (!navigator.geolocation) return;
   navigator.geolocation.watchPosition(({ coords }) => {
     const first = !me;
-    me = { lon: coords.longitude, lat: coords.latitude };
-    if (meMarker) meMarker.setLatLng([me.lat, me.lon]);
-    else meMarker = L.marker([me.lat, me.lon], { icon: L.divIcon({ className: "me-dot", iconSize: [20, 20] }), keyboard: false, alt: t("field.me"), zIndexOffset: 2000 }).addTo(map);
-    if (first || by === "near") draw();
+    me = { lon: coords.longitude, lat: coords.latitude, accuracy_m: coords.accuracy };
+    field.me(me);
+    shift.seen(me);
+    if (first) draw();
   }, () => {}, { enableHighAccuracy: true, maximumAge: 15000, timeout: 20000 });
 }
 
@@ -195,13 +259,15 @@ function line() {
 }
 
 for (const button of $$(".tabs [data-view]")) button.addEventListener("click", () => view(button.dataset.view));
+$(".tabs [data-new]").addEventListener("click", openReport);
 $("#unsent").addEventListener("click", () => view("box"));
-$("#me").addEventListener("click", () => (me ? map.setView([me.lat, me.lon], 17) : toast(t("field.no_position"))));
+$("#me").addEventListener("click", () => (me ? field.centre(me) : toast(t("field.no_position"))));
 for (const button of $$("[data-by]")) {
   button.addEventListener("click", () => {
     by = button.dataset.by;
     localStorage.setItem("gridward_field_by", by);
     for (const other of $$("[data-by]")) other.setAttribute("aria-pressed", String(other === button));
+    if (by === "near" && !me) toast(t("field.no_position"));
     draw();
   });
   button.setAttribute("aria-pressed", String(button.dataset.by === by));
@@ -209,12 +275,13 @@ for (const button of $$("[data-by]")) {
 addEventListener("online", () => { line(); refresh(); });
 addEventListener("offline", line);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
+navigator.serviceWorker?.addEventListener("message", () => refresh());
 
 line();
 view("tasks");
-if ("serviceWorker" in navigator) navigator.serviceWorker.register("/field/sw.js", { scope: "/field" }).catch(() => {});
+navigator.serviceWorker?.register("/field/sw.js", { scope: "/field" }).catch(() => {});
 navigator.storage?.persist?.();
 outbox.read().then(() => outbox.send(), () => toast(t("field.storage_failed"), "red"));
-refresh().then(loadGround);
+refresh().then(() => Promise.all([field.load(desk.tasks), readCategories(), clearStrangers().catch(() => {})]));
 watch();
 setInterval(refresh, REFRESH_MS);

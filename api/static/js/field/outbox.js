@@ -6,6 +6,12 @@ import { addItem, allItems, keep, kept, putItem, removeItem } from "./store.js";
 const STUCK = new Set(["conflict", "refused"]);
 const LONGEST_WAIT_MS = 60000;
 const STEPS_KEPT = 200;
+// What others do on their own tasks is no reason to stop mine.
+const OTHERS_OWN = new Set(["accept_task", "arrive", "finish_task", "offer_task"]);
+const STEPS = new Set(["move", "pin"]);
+
+/** What a person counts as theirs to send; positions go along unseen. */
+export const counted = (items) => items.filter((item) => item.kind !== "positions");
 
 export class Outbox {
   constructor({ account, username, onChange, onSent, renew }) {
@@ -29,7 +35,7 @@ export class Outbox {
   async add(items) {
     await this.readSteps();
     for (const item of items) {
-      if (item.kind === "move") item.version = this.afterOwnSteps(item.number, item.version);
+      if (STEPS.has(item.kind)) item.version = this.afterOwnSteps(item.number, item.version);
       await addItem({ account: this.account, client_id: crypto.randomUUID(), at: new Date().toISOString(), state: "waiting", ...item });
     }
     await this.read();
@@ -88,14 +94,14 @@ export class Outbox {
     await putItem(item);
     this.onChange(this.items);
     try {
-      const answer = item.kind === "photo" ? await this.sendPhoto(item) : await this.sendMove(item);
+      const answer = await this.sendKind(item);
       return await this.finished(item, answer);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (problem.isLine || problem.status >= 500) return this.put(item, "waiting", "later");
       if (problem.status === 403 && problem.code === "auth.csrf" && !renewed && (await this.renew())) return this.sendOne(item, true);
       if (problem.status === 401) return this.put(item, "sign_in", "later");
-      if (problem.status === 409 && item.kind === "move") return this.conflicted(item, retried, problem);
+      if (problem.status === 409 && STEPS.has(item.kind)) return this.conflicted(item, retried, problem);
       item.why = problem.message;
       return this.put(item, "refused", "stuck");
     }
@@ -107,14 +113,37 @@ export class Outbox {
     return outcome;
   }
 
+  sendKind(item) {
+    const { client_id, lon, lat, at } = item;
+    const number = encodeURIComponent(item.number);
+    if (item.kind === "photo" || item.kind === "voice") return this.sendEvidence(item);
+    if (item.kind === "report") return this.sendReport(item);
+    if (item.kind === "pin") return post(`field/incidents/${number}/pin`, { lon, lat, version: item.version, client_id });
+    if (item.kind === "shift") return post(`shift/sign-${item.way}`, { at, client_id, ...(lon === undefined ? {} : { lon, lat }) });
+    if (item.kind === "positions") return post("me/positions", { positions: item.positions });
+    return this.sendMove(item);
+  }
+
   sendMove(item) {
-    const body = { move: item.move, note: item.note || null, version: item.version };
+    const body = { move: item.move, note: item.note || null, version: item.version, ...item.values };
     return post(`incidents/${encodeURIComponent(item.number)}/moves`, body, { "Idempotency-Key": item.client_id });
   }
 
-  sendPhoto(item) {
+  sendReport(item) {
     const form = new FormData();
-    form.set("photo", item.photo, "photo.jpg");
+    form.set("client_id", item.client_id);
+    form.set("description", item.description);
+    form.set("occurred_at", item.at);
+    if (item.category) form.set("category", item.category);
+    if (item.lon !== undefined) { form.set("lon", item.lon); form.set("lat", item.lat); }
+    if (item.fixed) form.set("fixed_on_spot", "true");
+    for (const { stage, photo } of item.photos) form.append(stage, photo, `${stage}.jpg`);
+    return upload("field/reports", form);
+  }
+
+  sendEvidence(item) {
+    const form = new FormData();
+    form.set("photo", item.photo, item.kind === "voice" ? "voice" : "photo.jpg");
     form.set("stage", item.stage);
     form.set("taken_at", item.at);
     form.set("client_id", item.client_id);
@@ -124,11 +153,11 @@ export class Outbox {
 
   async finished(item, answer) {
     // What we did later was done on top of this very step: it now stands on the version the step made.
-    if (item.kind === "move" && answer?.version > item.version) {
+    if (STEPS.has(item.kind) && answer?.version > item.version) {
       this.steps.set(`${item.number}:${item.version}`, answer.version);
       await keep(`steps:${this.account}`, [...this.steps].slice(-STEPS_KEPT));
       for (const later of this.items) {
-        if (later.order > item.order && later.number === item.number && later.kind === "move" && later.version === item.version) {
+        if (later.order > item.order && later.number === item.number && STEPS.has(later.kind) && later.version === item.version) {
           later.version = answer.version;
           await putItem(later);
         }
@@ -146,6 +175,12 @@ export class Outbox {
         get(`incidents/${encodeURIComponent(item.number)}`), get(`incidents/${encodeURIComponent(item.number)}/history`)]);
       const mine = history.some((line) => line.move === item.move && line.actor === `account:${this.username}` && (line.note || null) === (item.note || null));
       if (retried && mine) return await this.finished(item, incident);
+      const others = history.filter((line) => line.seq > (item.seq ?? Infinity) && line.actor !== `account:${this.username}`);
+      if (item.kind === "move" && others.length && others.every((line) => OTHERS_OWN.has(line.move)) && incident.moves.includes(item.move)) {
+        item.version = incident.version;
+        delete item.tried;
+        return this.put(item, "waiting", "again");
+      }
       const last = history[history.length - 1];
       item.theirs = { status: incident.status, move: last?.move, at: last?.at, version: incident.version };
     } catch (second) {

@@ -1,0 +1,251 @@
+"""The phone's own calls over HTTP: reports from patrol, counting once, shifts, positions, patrol coverage."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from sqlalchemy import text
+
+from api.services import Services
+from dispatch import attendance
+from tests.acceptance.site import category_of, report_at, spot_of
+from tests.web import Office, office
+
+
+@pytest.fixture(scope="module")
+def desk(town_services: Services) -> Iterator[Office]:
+    with office(town_services) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    out = io.BytesIO()
+    Image.effect_noise((400, 300), 30).convert("RGB").save(out, "JPEG")
+    return out.getvalue()
+
+
+def send_report(
+    desk: Office, role: str, client_id: str, photo: bytes, **said: Any
+) -> httpx.Response:
+    stages = said.pop("photos", ("before",))
+    files = [(stage, (f"{stage}.jpg", photo, "image/jpeg")) for stage in stages]
+    data = {"client_id": client_id, **said}
+    return desk.ask(role, "POST", "/field/reports", data=data, files=files)
+
+
+def line_of_mine(services: Services, username: str) -> tuple[int, list[tuple[float, float]], float]:
+    """The longest segment of a person's grids: id, its points every tenth, length."""
+    with services.sessions() as session:
+        row = session.execute(
+            text(
+                "select s.id, s.length_m, (select array_agg(array[st_x(q), st_y(q)] order by n) from"
+                " generate_series(0, 10) n, lateral st_lineinterpolatepoint(s.line, n / 10.0) q) as points"
+                " from account a join post_holding p on p.staff_id = a.staff_id and upper_inf(p.valid)"
+                " join grid_segment h on h.grid_id = p.grid_id and upper_inf(h.valid)"
+                " join segment s on s.id = h.segment_id and s.gone_at is null"
+                " where a.username = :name order by s.length_m desc limit 1"
+            ),
+            {"name": username},
+        ).one()
+    return row.id, [(lon, lat) for lon, lat in row.points], row.length_m
+
+
+def test_found_and_fixed_ends_at_once_and_counts_once(desk: Office, photo: bytes) -> None:
+    lon, lat = desk.ground_of("cleaner")
+    said = {
+        "description": "路边散落垃圾，已清",
+        "category": category_of(desk.services, "cleaner"),
+        "lon": lon,
+        "lat": lat,
+        "fixed_on_spot": True,
+        "photos": ("before", "before", "after"),
+    }
+    first = send_report(desk, "cleaner", "fixed-0001", photo, **said)
+    assert first.status_code == 201, first.text
+    body = first.json()
+    assert body["status"] == "fixed_on_spot"
+    assert [item["stage"] for item in body["evidence"]] == ["before", "before", "after"]
+    assert body["tasks"] == [], "nobody is sent to what is done"
+    again = send_report(desk, "cleaner", "fixed-0001", photo, **said)
+    assert again.status_code == 200
+    assert (again.json()["number"], len(again.json()["evidence"])) == (body["number"], 3)
+
+
+def test_found_and_fixed_needs_both_photographs_and_nothing_stays_without(
+    desk: Office, photo: bytes
+) -> None:
+    lon, lat = desk.ground_of("cleaner")
+    said = {"description": "只拍了一张", "lon": lon, "lat": lat, "fixed_on_spot": True}
+    answer = send_report(desk, "cleaner", "fixed-0002", photo, **said)
+    assert (answer.status_code, answer.json()["code"]) == (422, "move.photo_missing")
+    with desk.services.sessions() as session:
+        count = session.scalar(
+            text("select count(*) from incident where description = '只拍了一张'")
+        )
+    assert count == 0
+
+
+def test_a_report_from_patrol_goes_to_whoever_answers(desk: Office, photo: bytes) -> None:
+    lon, lat = desk.ground_of("cleaner")
+    category = category_of(desk.services, "gardener")
+    said = {"description": "树枝折断", "category": category, "lon": lon, "lat": lat}
+    body = send_report(desk, "cleaner", "patrol-0001", photo, **said).json()
+    assert body["status"] == "in_disposal"
+    assert body["tasks"][0]["post"] == "gardener"
+
+
+def test_fixed_without_a_known_place_waits_for_one(desk: Office, photo: bytes) -> None:
+    said = {"description": "说不清在哪", "fixed_on_spot": True, "photos": ("before", "after")}
+    body = send_report(desk, "cleaner", "fixed-0003", photo, **said).json()
+    assert (body["status"], len(body["evidence"])) == ("reported", 2)
+
+
+def test_the_same_move_sent_twice_counts_once(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "重发", category_of(desk.services, "cleaner"))
+    version = desk.get("cleaner", f"/incidents/{number}").json()["version"]
+    body = {"move": "accept_task", "version": version}
+    key = {"Idempotency-Key": "once-0001"}
+    answers = [desk.post("cleaner", f"/incidents/{number}/moves", body, headers=key) for _ in "12"]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    history = desk.get("cleaner", f"/incidents/{number}/history").json()
+    assert [line["move"] for line in history].count("accept_task") == 1
+    other = desk.post("cleaner", f"/incidents/{number}/moves", body)
+    assert other.status_code == 409, "without the key the second one is late"
+
+
+def test_the_holder_of_a_task_puts_its_pin_right(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "位置偏了", category_of(desk.services, "cleaner"))
+    _, points, _ = line_of_mine(desk.services, "cleaner")
+    lon, lat = points[3]
+    moved = desk.post("cleaner", f"/field/incidents/{number}/pin", {"lon": lon, "lat": lat})
+    assert moved.status_code == 200, moved.text
+    assert moved.json()["location"]["lon"] == pytest.approx(lon, abs=1e-6)
+    stranger = desk.post("gardener", f"/field/incidents/{number}/pin", {"lon": lon, "lat": lat})
+    assert stranger.status_code == 404
+
+
+def test_the_desk_of_a_phone_has_all_of_it(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    category = category_of(desk.services, "cleaner")
+    before = report_at(desk.services, spot, "上一次", category)
+    number = report_at(desk.services, spot, "这一次", category)
+    body = desk.get("cleaner", "/field/desk").json()
+    mine = next(task for task in body["tasks"] if task["incident"]["number"] == number)
+    assert before in [item["number"] for item in mine["earlier"]]
+    assert mine["seq"] >= 1
+    assert mine["extension"] is None
+    posts = {person["post"] for person in body["colleagues"]}
+    assert {"gardener", "officer", "maintainer"} <= posts
+    ground = desk.get("cleaner", "/field/ground").json()["features"]
+    assert {feature["properties"]["kind"] for feature in ground} >= {"segment"}
+    assert spot.grid in {feature["properties"]["grid"] for feature in ground}
+
+
+def test_asking_for_more_time_shows_the_answer(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "要延时", category_of(desk.services, "cleaner"))
+    move = f"/incidents/{number}/moves"
+    assert desk.post("cleaner", move, {"move": "ask_extension", "note": "缺车"}).status_code == 200
+    assert extension_of(desk, number)["move"] == "ask_extension"
+    refusal = {"move": "refuse_extension", "note": "车已派"}
+    assert desk.post("dispatcher", move, refusal).status_code == 200
+    assert extension_of(desk, number) | {"at": ""} == {
+        "move": "refuse_extension",
+        "note": "车已派",
+        "at": "",
+    }
+
+
+def extension_of(desk: Office, number: str) -> dict[str, Any]:
+    tasks = desk.get("cleaner", "/field/desk").json()["tasks"]
+    found: dict[str, Any] = next(t for t in tasks if t["incident"]["number"] == number)["extension"]
+    return found
+
+
+def test_a_shift_with_positions_and_patrolled_streets(desk: Office) -> None:
+    now = datetime.now(UTC)
+    segment_id, points, length_m = line_of_mine(desk.services, "gardener")
+    began = now - timedelta(minutes=30)
+    signed = desk.post(
+        "gardener",
+        "/shift/sign-in",
+        {"at": began.isoformat(), "lon": points[0][0], "lat": points[0][1], "client_id": "s-1"},
+    ).json()
+    assert signed["on_shift"] is True
+    assert signed["began_m"] == pytest.approx(0.0, abs=0.2)
+    assert (signed["covered"], signed["share"]) == (0, 0)
+    # Every tenth of the first half of the segment, a minute and a half apart: six positions.
+    walked = [
+        {
+            "at": (began + timedelta(seconds=90 * n)).isoformat(),
+            "lon": lon,
+            "lat": lat,
+            "accuracy_m": 8,
+        }
+        for n, (lon, lat) in enumerate(points[:6])
+    ]
+    early = {
+        "at": (began - timedelta(hours=1)).isoformat(),
+        "lon": points[0][0],
+        "lat": points[0][1],
+    }
+    kept = desk.post("gardener", "/me/positions", {"positions": [early, *walked]}).json()
+    assert kept == {"kept": 6, "outside_shift": 1}, "before the shift nothing is kept"
+    with desk.services.sessions() as session:
+        share = session.scalar(
+            text("select share from patrol_cover where segment_id = :id"), {"id": segment_id}
+        )
+    # Half the segment, and 30 m beyond the last position.
+    assert 0.5 <= share <= 0.5 + 31 / length_m + 0.01
+    seen = desk.get("dispatcher", "/on-duty").json()
+    mine = next(row for row in seen if row["post"] == "gardener")
+    assert mine["position"]["lon"] == pytest.approx(points[5][0], abs=1e-6)
+    assert mine["position"]["age_s"] == pytest.approx(30 * 60 - 5 * 90, abs=60)
+    assert desk.get("gardener", "/on-duty").status_code == 403
+    out = desk.post("gardener", "/shift/sign-out", {"at": now.isoformat()}).json()
+    assert out["on_shift"] is False
+    assert all(row["post"] != "gardener" for row in desk.get("dispatcher", "/on-duty").json())
+    late = {
+        "at": (now + timedelta(seconds=30)).isoformat(),
+        "lon": points[0][0],
+        "lat": points[0][1],
+    }
+    after = desk.post("gardener", "/me/positions", {"positions": [late]}).json()
+    assert after == {"kept": 0, "outside_shift": 1}, "after the shift nothing is kept"
+
+
+def test_positions_are_forgotten_and_a_forgotten_shift_ends(desk: Office) -> None:
+    now = datetime.now(UTC)
+    lon, lat = desk.ground_of("officer")
+    desk.post("officer", "/shift/sign-in", {"at": now.isoformat(), "lon": lon, "lat": lat})
+    fix = {"at": now.isoformat(), "lon": lon, "lat": lat}
+    assert desk.post("officer", "/me/positions", {"positions": [fix]}).json()["kept"] == 1
+    with desk.services.sessions() as session:
+        assert (
+            attendance.forget_positions(session, now + timedelta(days=29), timedelta(days=30)) == 0
+        )
+        assert (
+            attendance.forget_positions(session, now + timedelta(days=31), timedelta(days=30)) >= 1
+        )
+        assert attendance.end_forgotten(session, now + timedelta(hours=15)) == 0
+        assert attendance.end_forgotten(session, now + timedelta(hours=17)) == 1
+        ended = session.execute(
+            text("select ended_at - began_at as long from attendance where ended_by_clock")
+        ).scalar_one()
+        session.rollback()
+    assert ended == timedelta(hours=16)
+
+
+def test_a_moment_of_the_future_is_no_sign_in(desk: Office) -> None:
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    answer = desk.post("maintainer", "/shift/sign-in", {"at": at})
+    assert (answer.status_code, answer.json()["code"]) == (422, "shift.in_future")

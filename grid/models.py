@@ -440,6 +440,40 @@ class KeptTerritory(Base):
     areas: Mapped[list[list[Any]]] = mapped_column(JSONB)
 
 
+class TileLine(Base):
+    """A segment in force as the tiles of web maps draw it (grid/tile_lines.py)."""
+
+    __tablename__ = "tile_line"
+    __table_args__ = (Index("ix_tile_line_geom", "geom", postgresql_using="gist"),)
+
+    segment_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    street: Mapped[str | None] = mapped_column(Text)
+    class_: Mapped[str] = mapped_column("class", Text)
+    grid_left: Mapped[str | None] = mapped_column(Text)
+    grid_right: Mapped[str | None] = mapped_column(Text)
+    geom: Mapped[WKBElement] = mapped_column(geometry_column_type("LINESTRING", 3857))
+
+
+class TileChange(Base):
+    """Where lines were drawn anew, in the order in which that became visible."""
+
+    __tablename__ = "tile_change"
+    __table_args__ = (Index("ix_tile_change_box", "box", postgresql_using="gist"),)
+
+    number: Mapped[int] = identity_column()
+    box: Mapped[WKBElement] = mapped_column(geometry_column_type("GEOMETRY", 3857))
+
+
+class TilePending(Base):
+    """A segment (null: all) whose line must be drawn anew from a moment on; noted by triggers only."""
+
+    __tablename__ = "tile_pending"
+
+    id: Mapped[int] = identity_column()
+    segment_id: Mapped[int | None] = mapped_column(BigInteger)
+    effective_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
 class PostHolding(Base):
     """Who holds a post of a grid (or of one segment, which goes before) from when to when."""
 

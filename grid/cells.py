@@ -31,16 +31,18 @@ NO_DIVISION, NO_TOWNSHIP = "000000", "000"
 
 @dataclass(frozen=True, slots=True)
 class CellsMade:
-    """How many cells were made, in how many communities."""
+    """How many cells were made, in how many communities, and in how many of them wider than asked."""
 
     cells: int
     communities: int
+    widened: int = 0
 
 
-def make_cells(session: Session, size_m: float = SIZE_M) -> CellsMade:
+def make_cells(session: Session, size_m: float = SIZE_M, *, widen: bool = False) -> CellsMade:
     """Cuts every community into cells and puts them in place of the present ones.
 
-    Raises Conflict `cells.no_communities`; BadInput `cells.size_bad`, `cells.too_many` (more than 999 in one
+    With `widen`, cells of a community with more than 999 (fields, hills) are twice as wide, or twice again: the
+    code has three digits for them. Raises Conflict `cells.no_communities`; BadInput `cells.size_bad`, `cells.too_many` (more than 999 in one
     community: the cells are too small).
     """
     if not 10 <= size_m <= 2000:
@@ -51,16 +53,24 @@ def make_cells(session: Session, size_m: float = SIZE_M) -> CellsMade:
     if not communities:
         raise Conflict("cells.no_communities")
     rows: list[tuple[str, str, str | None]] = []
+    widened = 0
     for name, prefix, area in communities:
         plane = geometries_to_plane(np.array([area], dtype=object), epsg)[0]
-        pieces = cut(plane, size_m)
+        wide_m = size_m
+        while widen and plane.area > MOST_SERIALS * wide_m * wide_m:
+            wide_m *= 2
+        pieces = cut(plane, wide_m)
+        while widen and len(pieces) > MOST_SERIALS:
+            wide_m *= 2
+            pieces = cut(plane, wide_m)
+        widened += wide_m > size_m
         if len(pieces) > MOST_SERIALS:
             raise BadInput("cells.too_many", field="size", community=name, count=len(pieces))
         lonlat = geometries_from_plane(np.array(pieces, dtype=object), epsg)
         for serial, piece in enumerate(lonlat, start=1):
             rows.append((f"{prefix}{serial:03d}", name, ewkb(_multi(piece))))
     _replace(session, rows)
-    return CellsMade(len(rows), len(communities))
+    return CellsMade(len(rows), len(communities), widened)
 
 
 def cut(area: shapely.Geometry, size_m: float = SIZE_M) -> list[shapely.Geometry]:

@@ -21,7 +21,7 @@ from grid.town import town_facts
 from grid.town_territory import TownTerritory
 
 # Part of what a kept territory was made of: raised when the rule of the nearest segment, or the tracing, changes.
-RULE = "2"
+RULE = "3"
 
 Ints = NDArray[np.int64]
 

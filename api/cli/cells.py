@@ -24,10 +24,14 @@ def cells() -> None:
 @app.command()
 def make(
     size: Annotated[float, typer.Option(help="Length of a side, metres.")] = SIZE_M,
+    widen: Annotated[
+        bool,
+        typer.Option("--widen", help="Wider cells where a community has more than 999."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Cut every community into cells, in place of the present ones. Example: gridward cells make"""
     with opened() as (_, session), steps() as step:
         step("cells")
-        made = make_cells(session, size)
+        made = make_cells(session, size, widen=widen)
     finish(asdict(made), as_json)

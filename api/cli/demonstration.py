@@ -105,7 +105,7 @@ def load_demo(
     )
     load_street_marks(session, _marks(town))
     step("cells")
-    cells = make_cells(session)
+    cells = make_cells(session, widen=True)
     step("divide")
     proposal = propose(session, town.grids, progress=lambda share: step(f"divide {share:.0%}"))
     apply(session, proposal, began)
@@ -136,6 +136,7 @@ def load_demo(
         "grids": len(codes),
         "balance": round(proposal.division.figures.balance, 4),
         "cells": cells.cells,
+        "communities_of_wider_cells": cells.widened,
         "units": units.taken,
         "staff": staff.taken,
         "shifts": shifts.taken,

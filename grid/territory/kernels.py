@@ -35,6 +35,7 @@ THIN_M = 0.05
 SURE_M = 2e-6  # a lead that no rounding and no rule of equals turns
 FOUND_M = 0.001
 PROBES = 7  # places inside a unit where ground thinner than the unit is looked for
+CROSSED = 32  # of so many lines that cross a unit the ground between each two is looked for too
 STEPS = 10  # halvings of a unit: a border point is found to half a millimetre
 
 edge_distance2 = near.edge_distance2
@@ -276,26 +277,61 @@ def lead_at(coords, v, w, bonus, x, y):  # type: ignore[no-untyped-def]
 
 
 @part
+def crossings(coords, work, lo, hi, x, y, ex, ey, out):  # type: ignore[no-untyped-def]
+    """Shares of a unit (from x, y eastward or northward) at which edges cross it, in order; how many."""
+    n = 0
+    along = 0 if ex > 0.0 else 1
+    level = y if ex > 0.0 else x
+    start = x if ex > 0.0 else y
+    for i in range(lo, hi):
+        v = work[i]
+        a = coords[v, 1 - along] - level
+        b = coords[v + 1, 1 - along] - level
+        if (a > 0.0) == (b > 0.0) or n == out.shape[0]:
+            continue
+        place = coords[v, along] + (coords[v + 1, along] - coords[v, along]) * a / (a - b)
+        share = (place - start) / (ex + ey)
+        if not 0.0 <= share <= 1.0:
+            continue
+        k = n
+        while k > 0 and out[k - 1] > share:
+            out[k] = out[k - 1]
+            k -= 1
+        out[k] = share
+        n += 1
+    return n
+
+
+@part
 def thin_ground(  # type: ignore[no-untyped-def]
     coords, vertex_row, row_lo, row_hi, rank, ids, left, right,
     work, lo, hi, room, x, y, ex, ey, outer, found, changes, n,
 ):  # fmt: skip
-    """The two border points of ground that crosses a unit between ends of one label; the new n."""
-    for k in range(1, PROBES + 1):
-        px = x + ex * k / (PROBES + 1)
-        py = y + ey * k / (PROBES + 1)
+    """The two border points of ground that crosses a unit between ends of one label; the new n.
+
+    Between two lines, as at the tip of a sharp turn, ground may be as thin as it likes: it is looked for
+    in the middle between each two that cross the unit; elsewhere at PROBES places.
+    """
+    shares = np.empty(CROSSED + PROBES)
+    m = max(crossings(coords, work, lo, hi, x, y, ex, ey, shares[:CROSSED]) - 1, 0)
+    for k in range(m):
+        shares[k] = (shares[k] + shares[k + 1]) / 2
+    for k in range(PROBES):
+        shares[m + k] = (k + 1) / (PROBES + 1)
+    for k in range(m + PROBES):
+        px = x + ex * shares[k]
+        py = y + ey * shares[k]
         label, _, _ = label_at(
             coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room, px, py
         )
         if label == outer:
             continue
         for half in range(2):
-            a = 0 if half == 0 else k
-            b = k if half == 0 else PROBES + 1
+            a = 0.0 if half == 0 else shares[k]
+            b = shares[k] if half == 0 else 1.0
             _, before, after = unit_point(
                 coords, vertex_row, row_lo, row_hi, rank, ids, left, right, work, lo, hi, room,
-                x + ex * a / (PROBES + 1), y + ey * a / (PROBES + 1),
-                x + ex * b / (PROBES + 1), y + ey * b / (PROBES + 1), found[n],
+                x + ex * a, y + ey * a, x + ex * b, y + ey * b, found[n],
             )  # fmt: skip
             changes[n, 0] = before
             changes[n, 1] = after

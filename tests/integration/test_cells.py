@@ -123,6 +123,10 @@ def test_what_cannot_be_cut_is_refused(ladder: Session) -> None:
         make_cells(ladder, 100)
     assert refused.value.code == "cells.too_many"
     assert make_cells(ladder, 400).cells > 100
+    widened = make_cells(ladder, 100, widen=True)
+    assert widened.widened == 1
+    most = text("select max(n) from (select count(*) as n from cell group by left(code, 12)) c")
+    assert 250 < (ladder.scalar(most) or 0) <= 999
     with pytest.raises(BadInput) as refused:
         make_cells(ladder, 1)
     assert refused.value.code == "cells.size_bad"

@@ -34,6 +34,17 @@ def assert_whole(whole, boundary):
     assert bad_parts(whole, boundary) == []
 
 
+THIN_M = 0.03  # the rule's own ground may be thinner than a hand where a street meets itself
+
+
+def near_by_the_rule(index, left, right, x, y, label):
+    """Whether the rule gives a label within THIN_M of a point: then a border is as near."""
+    angle = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+    got = index.nearest(x + THIN_M * np.cos(angle), y + THIN_M * np.sin(angle))
+    around = np.where(got.side == 0, np.asarray(left)[got.row], np.asarray(right)[got.row])
+    return label in around
+
+
 def assert_agrees(whole, index, left, right, boundary, reserved=(), count=4000, seed=0):
     """Every random point farther than 0.5 m from a border has the label that the index gives it."""
     rng = np.random.default_rng(seed)
@@ -49,7 +60,10 @@ def assert_agrees(whole, index, left, right, boundary, reserved=(), count=4000, 
     wrong = whole.labels[which] != expected[at]
     if wrong.any():
         off = shapely.distance(shapely.boundary(whole.polygons[which[wrong]]), points[at[wrong]])
-        assert off.max() < 0.5
+        for k in np.flatnonzero(off >= 0.5):
+            p = at[wrong][k]
+            label = whole.labels[which[wrong][k]]
+            assert near_by_the_rule(index, left, right, x[p], y[p], label), (x[p], y[p], off[k])
 
 
 def street(rng, size):
@@ -146,6 +160,26 @@ def test_parks_go_before_and_the_first_of_two_has_what_both_claim():
     )
     assert_whole(whole, boundary)
     assert_agrees(whole, index, [1, 2], [1, 2], boundary, reserved)
+
+
+def test_the_tip_of_a_sharp_turn_is_traced_to_its_end():
+    """A street that turns back by one degree: the ground between is 2 cm wide a metre from the tip."""
+    tip = np.array([316.3, 402.3])
+    leg = np.array([np.sin(np.radians(2.0)), -np.cos(np.radians(2.0))]) * 60
+    other = np.array([np.sin(np.radians(3.0)), -np.cos(np.radians(3.0))]) * 60
+    index = build([[tip + leg, tip, tip + other]])
+    whole = territory(index, [0], [3], shapely.box(250, 330, 400, 420))
+    for away in (0.8, 1.5, 3.0, 10.0):
+        middle = tip + (leg + other) / 120 * away
+        got = index.nearest(*middle[:, None])
+        expected = [0, 3][int(got.side[0])]
+        (held,) = (
+            label
+            for label, ground in zip(whole.labels, whole.polygons, strict=True)
+            if ground.contains(shapely.Point(middle))
+        )
+        assert held == expected
+    assert_whole(whole, shapely.box(250, 330, 400, 420))
 
 
 def test_one_label_has_the_whole_town():

@@ -147,6 +147,12 @@ class IncidentOut(BaseModel):
     moves: list[str]
     # How it stands beside its state: supervised, returned, questions, extensions, rework.
     standing: dict[str, Any]
+    # The incident it was merged into; how often a machine reported it again, and when last.
+    merged_into: str | None = None
+    repeats: int = 0
+    last_repeat_at: datetime | None = None
+    # Of one incident asked for alone: what was merged into it, words and photographs of each.
+    merged: list[dict[str, Any]] = []
     # Of one incident asked for alone: every clock, and who was told of them by which rule.
     clocks: list[dict[str, Any]] = []
     chases: list[dict[str, Any]] = []
@@ -198,7 +204,7 @@ def incident_out(
             for name in (
                 *("number", "status", "queue", "urgency", "description", "address", "span"),
                 *("side", "flags", "occurred_at", "reported_at", "due_at", "disposed_at"),
-                *("ended_at", "version", "amber_at", "reply_due_at"),
+                *("ended_at", "version", "amber_at", "reply_due_at", "repeats", "last_repeat_at"),
             )
         },
         "channel": row["channel_code"],
@@ -218,6 +224,7 @@ def incident_out(
         "evidence": [_evidence(row["number"], item) for item in row["evidence"]],
         "moves": moves or [],
         "standing": standing_of(row["facts"] or {}),
+        "merged_into": (row["facts"] or {}).get("merged_into"),
     }
 
 
@@ -310,13 +317,25 @@ def _task(task: dict[str, Any], with_people: bool) -> dict[str, Any]:
     }
 
 
+def merged_part(part: dict[str, Any]) -> dict[str, Any]:
+    """An incident merged into another, with the addresses of its photographs."""
+    evidence = [
+        item | {"url": f"/api/v1/incidents/{part['number']}/evidence/{item['id']}"}
+        for item in part["evidence"]
+    ]
+    return {**{k: v for k, v in part.items() if k != "id"}, "evidence": evidence}
+
+
 def _evidence(number: str, item: dict[str, Any]) -> dict[str, Any]:
     base = f"/api/v1/incidents/{number}/evidence/{item['id']}"
     return {
         "id": item["id"],
         "stage": item["stage"],
+        "media_type": item["media_type"],
         "url": base,
-        "thumbnail_url": f"{base}?size=thumbnail",
+        "thumbnail_url": f"{base}?size=thumbnail"
+        if item["media_type"].startswith("image/")
+        else None,
         "taken_at": item["taken_at"],
         "received_at": item["received_at"],
     }

@@ -1,4 +1,4 @@
-"""Photographs: checked by content, re-encoded without their metadata, kept under their hash."""
+"""Photographs: checked by content, re-encoded without their metadata, kept under their hash. Voice notes: as they came."""
 
 from __future__ import annotations
 
@@ -30,11 +30,21 @@ BROKEN = (
     *(UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, EOFError),
     *(ValueError, KeyError, IndexError, TypeError, struct.error),
 )
+# Recordings of phones by their first bytes: offset, bytes, media type, ending. Of what begins with ftyp only the
+# brands of recordings: a telephone's HEIC pictures begin so too.
+RECORDINGS = (
+    (0, b"\x1a\x45\xdf\xa3", "audio/webm", "webm"),
+    (0, b"OggS", "audio/ogg", "ogg"),
+    *((4, b"ftyp" + brand, "audio/mp4", "m4a") for brand in (b"M4A", b"mp4", b"iso")),
+    (0, b"ID3", "audio/mpeg", "mp3"),
+    (0, b"#!AMR", "audio/amr", "amr"),
+)
+ENDINGS = {media_type: ending for _, _, media_type, ending in RECORDINGS}
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photograph as it came: bytes, stage, lon/lat (WGS 84) if told, moment if told, the phone's own id."""
+    """A photograph or a voice note as it came: bytes, stage, lon/lat (WGS 84) if told, moment if told, the phone's own id."""
 
     content: bytes
     stage: str
@@ -51,18 +61,26 @@ def keep_photo(
     photo: Photo,
     actor: str,
     now: datetime,
+    *,
+    voice: bool = False,
 ) -> int:
-    """Keeps a photograph of an incident and returns its id; the same `client_id` gives the same id.
+    """Keeps a photograph (or, where `voice` allows it, a voice note) and returns its id; the same `client_id` gives the same id.
 
+    A voice note is of the stage `during`, whatever is said: no recording takes the place of a photograph.
     Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.client_id_reused`.
     """
-    stored = store_photo(folder, photo.content)
+    recorded = recording_type(photo.content) if voice else None
+    stored = (
+        store_photo(folder, photo.content)
+        if recorded is None
+        else store_voice(folder, photo.content, recorded)
+    )
     lon, lat = photo.point or (None, None)
     made = session.scalar(
         insert(Evidence)
         .values(
             incident_id=incident_id,
-            stage=photo.stage,
+            stage=photo.stage if recorded is None else "during",
             client_id=photo.client_id,
             **stored,
             actor=actor,
@@ -88,16 +106,32 @@ def store_photo(folder: Path, given: bytes) -> dict[str, Any]:
 
     Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`.
     """
-    content = _clean_jpeg(given)
+    return _store(folder, _clean_jpeg(given), "image/jpeg")
+
+
+def recording_type(content: bytes) -> str | None:
+    """The media type of a recording by its first bytes, or None."""
+    for offset, sign, media_type, _ in RECORDINGS:
+        if content[offset : offset + len(sign)] == sign:
+            return media_type
+    return None
+
+
+def store_voice(folder: Path, given: bytes, media_type: str) -> dict[str, Any]:
+    """Puts a recording into the store under its hash, unchanged: columns as `store_photo`."""
+    return _store(folder, given, media_type)
+
+
+def _store(folder: Path, content: bytes, media_type: str) -> dict[str, Any]:
     digest = hashlib.sha256(content).hexdigest()
-    path = _path(folder, digest)
+    path = _path(folder, digest, media_type)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved into place: a killed process leaves no half photograph.
+        # Written beside and moved into place: a killed process leaves no half file.
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as fresh:
             fresh.write(content)
         Path(fresh.name).replace(path)
-    return {"sha256": digest, "media_type": "image/jpeg", "size_bytes": len(content)}
+    return {"sha256": digest, "media_type": media_type, "size_bytes": len(content)}
 
 
 def photo_file(
@@ -111,10 +145,10 @@ def photo_file(
     ).one_or_none()
     if row is None:
         raise NotFound("evidence.unknown", field="evidence_id")
-    path = _path(folder, row.sha256)
+    path = _path(folder, row.sha256, row.media_type)
     if not path.exists():
         raise NotFound("evidence.file_missing", field="evidence_id")
-    if size == "full":
+    if size == "full" or row.media_type in ENDINGS:
         return path, row.media_type
     small = path.with_name(f"{row.sha256}.small.jpg")
     if not small.exists():
@@ -141,5 +175,5 @@ def _clean_jpeg(content: bytes) -> bytes:
     return out.getvalue()
 
 
-def _path(folder: Path, digest: str) -> Path:
-    return folder / digest[:2] / f"{digest}.jpg"
+def _path(folder: Path, digest: str, media_type: str) -> Path:
+    return folder / digest[:2] / f"{digest}.{ENDINGS.get(media_type, 'jpg')}"

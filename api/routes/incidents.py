@@ -36,6 +36,7 @@ from api.schemas import (
 from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import place_needed, reading, steps
+from dispatch.catalogue import Catalogue
 from dispatch.chasing import chases_of
 from dispatch.intake import Report, take_in
 from dispatch.merging import parts_of
@@ -64,19 +65,33 @@ class Shape:
     ) -> None:
         self._services, self._session = services, session
         self._language, self._now, self._account = language, now, account
-        self._moves = (
-            steps.MoveList(session, services.desk, actor_of(account), now) if account else None
-        )
+        self._moves: steps.MoveList | None = None
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        if self._moves is None:
+    def __call__(self, row: dict[str, Any], catalogue: Catalogue | None = None) -> dict[str, Any]:
+        if self._account is None:
             return incident_out(row, self._language, self._now, with_people=False)
+        if self._moves is None:
+            actor, desk = actor_of(self._account), self._services.desk
+            self._moves = steps.MoveList(self._session, desk, actor, self._now, catalogue)
         return incident_out(row, self._language, self._now, self._moves.of(row))
+
+    def new(self, row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+        """`whole` of one taken in just now by this catalogue: nobody was told of its clocks, nothing merged into it."""
+        shown = self(row, catalogue)
+        if self._account is None:
+            return shown
+        standing = from_json(row["facts"], row["clocks"])
+        return {
+            **shown,
+            "clocks": clocks_at(standing, self._now, catalogue.calendar),
+            "chases": [],
+            "merged": [],
+        }
 
     def whole(self, row: dict[str, Any]) -> dict[str, Any]:
         """One incident with its clocks and with whom they made us tell."""
         shown = self(row)
-        if self._moves is None:
+        if self._account is None:
             return shown
         _, catalogue = self._services.desk.read(self._session)
         standing = from_json(row["facts"], row["clocks"])
@@ -88,7 +103,7 @@ class Shape:
         }
 
 
-def get_shape(
+async def get_shape(
     services: ServicesDep, session: DbSession, account: MaybeAccount, language: Lang, now: Now
 ) -> Shape:
     """The shape of answers for whoever asks."""
@@ -150,8 +165,9 @@ def report(
     )
     response.status_code = 201 if taken.created else 200
     response.headers["Location"] = f"/api/v1/incidents/{taken.number}"
-    row = reading.one_incident(session, taken.number)
-    return shape.whole(row)
+    if taken.catalogue is not None:
+        return shape.new(reading.new_incident(session, taken.number), taken.catalogue)
+    return shape.whole(reading.one_incident(session, taken.number))
 
 
 def asked_filter(
@@ -321,7 +337,7 @@ def add_evidence(
     taken_at: Annotated[datetime | None, Form()] = None,
     client_id: Annotated[str | None, Form(max_length=100)] = None,
 ) -> dict[str, Any]:
-    """Adds a photograph; the same `client_id` counts once."""
+    """Adds a photograph or a voice note; the same `client_id` counts once."""
     require(account, "move")
     row = reading.one_incident(session, number, scope=scope)
     limit_bytes = services.settings.web.upload_limit_mb * 1_000_000
@@ -344,6 +360,7 @@ def add_evidence(
         ),
         f"account:{account.username}",
         now,
+        voice=True,
     )
     return {"id": kept, "stage": stage, "url": f"/api/v1/incidents/{number}/evidence/{kept}"}
 
@@ -357,7 +374,7 @@ def get_evidence(
     scope: Reach,
     size: Literal["full", "thumbnail"] = "full",
 ) -> FileResponse:
-    """A photograph, whole or small."""
+    """A photograph, whole or small, or a voice note."""
     row = reading.one_incident(session, number, scope=scope)
     folder = services.settings.database.home_folder / "evidence"
     path, media_type = evidence_store.photo_file(session, folder, row["id"], evidence_id, size)

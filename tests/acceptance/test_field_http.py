@@ -249,3 +249,37 @@ def test_a_moment_of_the_future_is_no_sign_in(desk: Office) -> None:
     at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     answer = desk.post("maintainer", "/shift/sign-in", {"at": at})
     assert (answer.status_code, answer.json()["code"]) == (422, "shift.in_future")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x1a\x45\xdf\xa3" + b"\x00" * 40, "audio/webm"),
+        (b"OggS" + b"\x00" * 40, "audio/ogg"),
+        (b"\x00\x00\x00\x20ftypmp42" + b"\x00" * 40, "audio/mp4"),
+    ],
+)
+def test_a_voice_note_is_kept_as_it_came_and_is_no_photograph(
+    desk: Office, content: bytes, kind: str
+) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "语音", category_of(desk.services, "cleaner"))
+    files = {"photo": ("voice", content, "application/octet-stream")}
+    sent = desk.ask("cleaner", "POST", f"/incidents/{number}/evidence", files=files, data={"stage": "after"})  # fmt: skip
+    assert sent.status_code == 201, sent.text
+    item = desk.get("cleaner", f"/incidents/{number}").json()["evidence"][0]
+    assert (item["stage"], item["media_type"], item["thumbnail_url"]) == ("during", kind, None)
+    heard = desk.client.get(
+        item["url"], headers={"Authorization": f"Bearer {desk.token('cleaner')}"}
+    )
+    assert (heard.content, heard.headers["content-type"]) == (content, kind)
+    done = desk.post("cleaner", f"/incidents/{number}/moves", {"move": "finish_task"})
+    assert (done.status_code, done.json()["code"]) == (422, "move.photo_missing")
+
+
+def test_a_heic_picture_is_no_recording(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "苹果照片", category_of(desk.services, "cleaner"))
+    files = {"photo": ("p.heic", b"\x00\x00\x00\x18ftypheic" + b"\x00" * 40, "image/heic")}
+    answer = desk.ask("cleaner", "POST", f"/incidents/{number}/evidence", files=files)
+    assert (answer.status_code, answer.json()["code"]) == (422, "evidence.not_a_photo")

@@ -58,7 +58,7 @@ function tasks(incident) {
 function photos(incident) {
   if (!incident.evidence?.length) return null;
   return h("section", {}, h("h2", { text: t("incident.photos") }), h("ul", { class: "photos" }, incident.evidence.map((photo) =>
-    h("li", {}, h("a", { href: photo.url, target: "_blank", rel: "noopener" },
+    h("li", {}, photo.media_type?.startsWith("audio/") ? h("audio", { controls: true, preload: "none", src: photo.url }) : h("a", { href: photo.url, target: "_blank", rel: "noopener" },
       h("img", { src: photo.thumbnail_url || photo.url, loading: "lazy", alt: t("incident.photo_alt", { stage: word("stage", photo.stage), number: incident.number }) })),
       h("span", { class: "small", text: `${word("stage", photo.stage)} ${moment(photo.taken_at)}` })))));
 }

@@ -48,7 +48,7 @@ const canned = (key) => t(key).split(/[;；]/).map((one) => one.trim()).filter((
  * One form. `choices` are keys of canned sentences; `needs`: "words" (a sentence or a note), "photo", "pick" or "".
  * `pick` is [label, [[value, text]…]]. `send({words, shots, picked})`.
  */
-export function form({ name, title, choices = [], note = t("field.note"), needs = "", photo = null, pick = null, hint = null, button, kind = "main", sign = "check", send }) {
+export function form({ name, title, choices = [], note = t("field.note"), needs = "", photo = null, photoLabel = t("field.finish_photo"), pick = null, hint = null, button, kind = "main", sign = "check", send }) {
   const shots = [];
   const area = h("textarea", { id: `${name}-note`, rows: "2", maxlength: "1000" });
   const select = pick && h("select", { id: `${name}-pick` }, h("option", { value: "" }, t("field.choose")), pick[1].map(([value, text]) => h("option", { value }, text)));
@@ -60,7 +60,7 @@ export function form({ name, title, choices = [], note = t("field.note"), needs 
   };
   const box = h("fieldset", { class: "plain stack card", dataset: { form: name }, on: { input: ready } },
     h("legend", { class: "label", text: title }),
-    photo && photoRow(photo, t(photo === "before" ? "field.before_photo" : "field.finish_photo"), shots, ready),
+    photo && photoRow(photo, photoLabel, shots, ready),
     pick && h("div", {}, h("label", { for: select.id, text: pick[0] }), select),
     choices.flatMap(canned).map((text) => h("label", { class: "choice" }, h("input", { type: "radio", name, value: text }), text)),
     h("div", {}, h("label", { for: area.id, text: note }), area),

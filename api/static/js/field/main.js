@@ -213,6 +213,7 @@ addEventListener("popstate", () => (field.aiming ? field.endAim(null) : hideShee
 async function onSign(way) {
   try {
     await shift.sign(way, me);
+    if (me) shift.seen(me); // the way begins where one signs in
     toast(t(navigator.onLine ? "field.saved" : "field.saved_offline"));
   } catch {
     toast(t("field.storage_failed"), "red");

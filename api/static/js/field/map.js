@@ -60,16 +60,10 @@ export class FieldMap {
       await keep("grids", features).catch(() => {});
       this.ground.draw(features, { fit: false });
     }
-    const all = [...this.marks.getLayers().map((one) => one.getLatLng())];
-    if (all.length) this.map.fitBounds(L.latLngBounds(all).pad(0.25), { maxZoom: 17, animate: false });
-    else if (!this.outlines.getLayers().length || !this.fitOutlines()) this.ground.fit();
-  }
-
-  fitOutlines() {
-    const box = L.latLngBounds([]);
-    this.outlines.eachLayer((one) => box.extend(one.getBounds()));
-    if (box.isValid()) this.map.fitBounds(box, { animate: false });
-    return box.isValid();
+    const all = this.marks.getLayers().map((one) => one.getLatLng());
+    if (this.dot) all.push(this.dot.getLatLng());
+    if (all.length) this.map.fitBounds(L.latLngBounds(all).pad(0.25), { maxZoom: 16, animate: false });
+    else this.ground.fit();
   }
 
   namesIn() {

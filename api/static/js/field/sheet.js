@@ -26,6 +26,7 @@ export function sheet(box, task, ctx) {
 
   function ask(node) {
     fill(said, node);
+    box.querySelector("details.more")?.removeAttribute("open");
     node.scrollIntoView({ block: "start", behavior: "smooth" });
     node.querySelector("button, input, select, textarea")?.focus({ preventScroll: true });
   }
@@ -52,13 +53,13 @@ export function sheet(box, task, ctx) {
     category: () => form({ name: "category", title: t("field.category"), needs: "words pick", note: t("field.category_why"), button: t("field.category_send"), sign: "filter",
       pick: [t("field.category"), categories.map((one) => [one.code, named(one)])],
       send: ({ words, picked }) => done([step("set_category", words, { category: picked })]) }),
-    passed: () => form({ name: "passed", title: t("field.check_passed"), photo: "after", needs: "photo", button: t("field.check_passed"),
+    passed: () => form({ name: "passed", title: t("field.check_passed"), photo: "after", photoLabel: t("field.scene_photo"), needs: "photo", button: t("field.check_passed"),
       send: ({ words, shots }) => done([...shots.map(shot), step("check_passed", words)]) }),
-    failed: () => form({ name: "failed", title: t("field.check_failed"), choices: ["field.check_reasons"], photo: "after", needs: "photo words", button: t("field.check_failed"), kind: "danger", sign: "return",
+    failed: () => form({ name: "failed", title: t("field.check_failed"), choices: ["field.check_reasons"], photo: "after", photoLabel: t("field.scene_photo"), needs: "photo words", button: t("field.check_failed"), kind: "danger", sign: "return",
       send: ({ words, shots }) => done([...shots.map(shot), step("check_failed", words)]) }),
-    confirmed: () => form({ name: "confirmed", title: t("field.verify_yes"), photo: "before", needs: "photo", button: t("field.verify_yes"),
+    confirmed: () => form({ name: "confirmed", title: t("field.verify_yes"), photo: "before", photoLabel: t("field.scene_photo"), needs: "photo", button: t("field.verify_yes"),
       send: ({ words, shots }) => done([...shots.map(shot), step("verify_confirmed", words)]) }),
-    denied: () => form({ name: "denied", title: t("field.verify_no"), choices: ["field.verify_reasons"], photo: "before", needs: "words", button: t("field.verify_no"), kind: "danger", sign: "return",
+    denied: () => form({ name: "denied", title: t("field.verify_no"), choices: ["field.verify_reasons"], photo: "before", photoLabel: t("field.scene_photo"), needs: "words", button: t("field.verify_no"), kind: "danger", sign: "return",
       send: ({ words, shots }) => done([...shots.map(shot), step("verify_denied", words)]) }),
   };
   const asking = (name, sign, text, kind) => button(name, sign, text, () => ask(forms[name]()), kind);

@@ -11,9 +11,16 @@ from dispatch.moves import MOVES, TASK_MOVES
 
 router = APIRouter(include_in_schema=False)
 
+# Always shown, with their numbers; the others only while something waits in them.
+ALWAYS = (
+    *("place_needed", "to_file", "to_dispatch", "returned", "not_accepted", "overdue"),
+    *("to_check", "to_close"),
+)
 QUEUES = (
-    *("place_needed", "to_accept", "category_needed", "no_person", "no_grid"),
-    *("to_dispatch", "returned", "not_accepted", "task_returned", "to_assign", "overdue"),
+    *ALWAYS,
+    *("to_accept", "verifying", "category_needed", "no_person", "no_grid", "to_assign"),
+    *("task_returned", "to_feed_back", "to_send_check", "extension_asked", "suspension_asked"),
+    *("question_open", "suspended"),
 )
 STATUSES = (
     *("reported", "verifying", "accepted", "filed", "dispatched", "in_disposal", "suspended"),
@@ -22,8 +29,8 @@ STATUSES = (
 )
 SORTS = ("-reported_at", "due_at", "reported_at")
 KEYS = (
-    *(("/", "search"), ("n", "new"), ("j / k", "next"), ("Enter", "open")),
-    *(("f", "filter"), ("m", "map"), ("Esc", "close"), ("?", "help")),
+    *(("/", "search"), ("n", "new"), ("j / k", "next"), ("Enter", "open"), ("x", "mark")),
+    *(("b", "bulk"), ("d", "duty"), ("f", "filter"), ("m", "map"), ("Esc", "close"), ("?", "help")),
 )
 # What each move wants to be told, from the one table of the closed loop.
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -54,7 +61,7 @@ STORY_MESSAGES = (
         "common.",
         "error.",
     ),
-    *("role.",),
+    *("role.", "clock.", "unit.", "presence.", "near.", "reporter."),
 )
 
 
@@ -67,12 +74,43 @@ def console(request: Request, account: PageAccount) -> Response:
         "console.html",
         account=account,
         map_pieces=map_of(request, clustered=True),
-        messages=(*STORY_MESSAGES, "console.", "report.", "live.", "legend.", "filter."),
+        messages=(
+            *(*STORY_MESSAGES, "console.", "report.", "live.", "legend.", "filter."),
+            *("saved.", "bulk.", "duty.", "caller."),
+        ),
         queues=QUEUES,
+        always=ALWAYS,
         statuses=STATUSES,
         sorts=SORTS,
         keys=KEYS,
         needs=NEEDS,
+    )
+
+
+@router.get("/console/handover")
+def handover(request: Request, account: PageAccount) -> Response:
+    """The list at the change of shift: to read, to print, with a note for the next."""
+    require(account, "console")
+    return page(
+        request,
+        "handover.html",
+        account=account,
+        messages=("handover.", "queue.", "status.", "incident.", "time.", "common.", "error.")
+        + ("role.", "console."),
+    )
+
+
+@router.get("/console/grids")
+def grids(request: Request, account: PageAccount) -> Response:
+    """Grids with their people and load; for those who may, changing them on the map."""
+    require(account, "console")
+    return page(
+        request,
+        "grids.html",
+        account=account,
+        map_pieces=map_of(request),
+        messages=("grids.", "grid.", "post.", "map.", "common.", "error.", "side.", "console."),
+        may_edit=account.may("edit_grids"),
     )
 
 

@@ -69,7 +69,10 @@ def moves(
                 steps.make_move(session, services.desk, number, step, actor, now)
             results[number] = {"number": number, "done": True, "move": step.move}
         except Trouble as trouble:
-            sentence = translate(language, trouble.code, **trouble.values)
+            values = dict(trouble.values)
+            if "state" in values:
+                values["state"] = translate(language, f"status.{values['state']}")
+            sentence = translate(language, trouble.code, **values)
             results[number] = {
                 "number": number,
                 "done": False,

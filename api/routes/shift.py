@@ -87,7 +87,7 @@ def write(asked: NoteIn, session: DbSession, account: AtDesk, now: Now) -> dict[
 def _since(asked: datetime | None, now: datetime) -> datetime:
     begin = asked or now - SHIFT
     if begin > now or begin < now - LONGEST:
-        raise BadInput("handover.since", field="since", days=LONGEST.days)
+        raise BadInput("handover.since_out", field="since", days=LONGEST.days)
     return begin
 
 

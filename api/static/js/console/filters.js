@@ -47,6 +47,12 @@ export class Filters {
     this.show();
   }
 
+  /** Another filter in the place of this one, as one of those that are kept. */
+  replace(values) {
+    this.values = { ...DEFAULTS, ...Object.fromEntries(NAMES.filter((name) => name in values).map((name) => [name, values[name]])) };
+    this.changed();
+  }
+
   read() {
     for (const name of NAMES) {
       const field = this.form.elements[name];
@@ -85,8 +91,10 @@ export class Filters {
 
   /** As the interface wants it: "open" is not one state but all that are not ended. */
   query() {
-    const { status, ...rest } = this.address();
-    return status === "open" ? { ...rest, open: true } : { ...rest, status };
+    const { status, queue, ...rest } = this.address();
+    const asked = status === "open" ? { ...rest, open: true } : { ...rest, status };
+    // "Overdue" is no queue that an incident is put in: it is so from one second to the next.
+    return queue === "overdue" ? { ...asked, overdue: true } : { ...asked, queue };
   }
 
   get narrowed() {

@@ -7,14 +7,17 @@ import { left, moment } from "../times.js";
 const GIVEN_UP = new Set(["withdrawn", "returned", "lapsed"]);
 
 export class List {
-  constructor({ onChoose, onMore, onRetry, onClear }) {
+  constructor({ onChoose, onMore, onRetry, onClear, onMarked }) {
     this.box = $("#incidents");
     this.head = $("#count");
     this.foot = $("#list-foot");
-    Object.assign(this, { onChoose, onMore, onRetry, onClear });
+    Object.assign(this, { onChoose, onMore, onRetry, onClear, onMarked });
     this.rows = new Map();
     this.chosen = null;
     this.fresh = new Set();
+    this.items = new Map();
+    this.ticked = new Set();
+    this.lastTicked = null;
     this.box.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -40,6 +43,10 @@ export class List {
 
   show(items, total, { narrowed, least }) {
     this.rows.clear();
+    this.items = new Map(items.map((incident) => [incident.number, incident]));
+    // What is out of sight is not moved by accident.
+    for (const number of this.ticked) if (!this.items.has(number)) this.ticked.delete(number);
+    this.onMarked();
     this.head.textContent = t(least ? "console.count_least" : "console.count", { n: total });
     if (!items.length) {
       fill(this.foot);
@@ -63,9 +70,13 @@ export class List {
     const time = ENDED.has(incident.status) || incident.disposed_at ? "" : left(incident.due_at);
     const row = h("li", {
       class: `line ${this.fresh.has(incident.number) ? "fresh" : ""}`, role: "option", id: `row-${incident.number}`,
-      tabindex: "-1", "aria-selected": "false", dataset: { number: incident.number },
-      on: { click: () => this.onChoose(incident.number) },
+      tabindex: "-1", "aria-selected": "false", "aria-checked": String(this.ticked.has(incident.number)), dataset: { number: incident.number },
+      on: { click: (event) => {
+        if (event.shiftKey || event.ctrlKey || event.metaKey || event.target.closest(".tick")) this.tick(incident.number, event.shiftKey);
+        else this.onChoose(incident.number);
+      }, mousedown: (event) => { if (event.shiftKey) event.preventDefault(); } },
     },
+      h("span", { class: "tick", title: t("bulk.mark") }),
       mark(incident, 20),
       h("div", { class: "grow" },
         h("div", { class: "row" },
@@ -100,13 +111,44 @@ export class List {
     const rows = [...this.rows.values()];
     const here = Math.max(0, rows.indexOf(document.activeElement));
     const go = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: rows.length - 1, PageDown: here + 8, PageUp: here - 8 }[event.key];
-    if (event.key === "Enter" || event.key === " ") {
+    if (event.key === "a" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      for (const number of this.items.keys()) this.ticked.add(number);
+      this.paint();
+    } else if (event.key === "Enter" || event.key === " ") {
       const number = document.activeElement?.dataset?.number;
       if (number) { event.preventDefault(); this.onChoose(number, { focus: true }); }
     } else if (go !== undefined && rows.length) {
       event.preventDefault();
       this.step(rows[Math.min(rows.length - 1, Math.max(0, go))]);
     }
+  }
+
+  /** Marks one, or with `range` all from the one marked before. */
+  tick(number, range = false) {
+    const numbers = [...this.rows.keys()];
+    if (range && this.lastTicked && this.rows.has(this.lastTicked)) {
+      const [from, to] = [numbers.indexOf(this.lastTicked), numbers.indexOf(number)].sort((a, b) => a - b);
+      for (const each of numbers.slice(from, to + 1)) this.ticked.add(each);
+    } else if (!this.ticked.delete(number)) {
+      this.ticked.add(number);
+    }
+    this.lastTicked = number;
+    this.paint();
+  }
+
+  unmark(numbers = [...this.ticked]) {
+    for (const number of numbers) this.ticked.delete(number);
+    this.paint();
+  }
+
+  marked() {
+    return [...this.ticked].map((number) => this.items.get(number)).filter(Boolean);
+  }
+
+  paint() {
+    for (const [number, row] of this.rows) row.setAttribute("aria-checked", String(this.ticked.has(number)));
+    this.onMarked();
   }
 
   step(row) {

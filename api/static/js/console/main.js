@@ -12,6 +12,9 @@ import { Report, loadChoices } from "./report.js";
 import { chime, follow } from "./live.js";
 import { useKeys } from "./keys.js";
 import { drawLegend } from "./legend.js";
+import { Bulk } from "./bulk.js";
+import { Duty } from "./duty.js";
+import { Saved } from "./saved.js";
 
 const PAGE_SIZE = 200;
 const { map, clusters } = window.gridward;
@@ -25,16 +28,32 @@ let fitted = false; // a map that was not shown yet has no size to fit the town 
 let sound = localStorage.getItem("gridward_sound") === "on";
 const fresh = new Set();
 
-const filters = new Filters($("#filters"), () => { pages = 1; load(); });
+const filters = new Filters($("#filters"), () => { pages = 1; load(); saved.show(); });
+const saved = new Saved($("#saved"), filters);
 const marks = new MarksLayer({ map, clusters }, (number) => choose(number, { pan: false }));
+let bulk = null;
 const list = new List({
   onChoose: (number, how) => choose(number, how),
   onMore: () => { pages += 1; load(); },
   onRetry: () => load(),
   onClear: () => filters.set(null),
+  onMarked: () => bulk?.show(),
 });
 const ground = new Ground(map, { onGrid: (code) => { map.closePopup(); filters.set({ grid: code }); } });
-const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onChanged: (incident) => { marks.choose(incident, { pan: false }); load(); counts(); } });
+const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onOpen: (number) => choose(number), onChanged: (incident) => { marks.choose(incident, { pan: false }); load(); counts(); } });
+
+bulk = new Bulk($("#bulk"), { list, ground, onDone: () => { load(); counts(); if (panel.number) panel.refresh(panel.number); } });
+const duty = new Duty($("#duty"), $("#duty-open"), { map, onClose: closePanel });
+
+async function openDuty() {
+  if (!$("#duty").hidden) { closePanel(); return; }
+  panel.close();
+  report?.close();
+  marks.choose(null);
+  $(".board").dataset.side = "open";
+  await duty.open();
+}
+$("#duty-open").addEventListener("click", openDuty);
 
 async function load() {
   list.waiting();
@@ -51,7 +70,7 @@ async function load() {
     items = got;
     list.fresh = fresh;
     list.show(items, total, { narrowed: filters.narrowed, least });
-    marks.show(items);
+    marks.show(items, total > items.length ? query : null);
     ground.choose(query.grid);
     if (panel.number) list.choose(panel.number, false);
   } catch (problem) {
@@ -62,11 +81,12 @@ const reload = debounced(400, () => { load(); counts(); });
 
 async function counts() {
   try {
-    const [waiting, all] = await Promise.all([get("incidents/queues"), get("incidents", { open: true, page_size: 1 })]);
+    const numbers = await get("desk/queues");
     for (const button of $$("[data-queue]")) {
       const { queue } = button.dataset;
-      const n = queue ? waiting[queue] || 0 : all.total;
-      $(".badge", button).textContent = all.total_is_least && !queue ? `${n}+` : n;
+      const n = numbers[queue || "open"] || 0;
+      $(".badge", button).textContent = n;
+      button.classList.toggle("pressing", queue === "overdue" && n > 0);
       button.hidden = Boolean(queue) && n === 0 && filters.values.queue !== queue && !button.hasAttribute("data-always");
     }
   } catch {
@@ -76,6 +96,7 @@ async function counts() {
 
 async function choose(number, { pan = true, focus = false } = {}) {
   report?.close();
+  duty.close();
   fresh.delete(number);
   badge();
   list.choose(number);
@@ -89,6 +110,7 @@ async function choose(number, { pan = true, focus = false } = {}) {
 function closePanel() {
   panel.close();
   report?.close();
+  duty.close();
   delete $(".board").dataset.side;
   marks.choose(null);
   list.choose(null, false);
@@ -96,6 +118,7 @@ function closePanel() {
 
 async function openReport() {
   panel.close();
+  duty.close();
   $(".board").dataset.side = "open";
   if (!report) {
     try {
@@ -172,7 +195,7 @@ for (const button of $$("[data-view]")) {
 }
 for (const button of $$("[data-new-report]")) button.addEventListener("click", openReport);
 $("[data-close-report]").addEventListener("click", closePanel);
-useKeys({ list, openReport, close: closePanel });
+useKeys({ list, openReport, openDuty, close: closePanel });
 new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
 
 if (matchMedia("(max-width: 760px)").matches) { $(".filter-box").open = false; $(".legend").open = false; }

@@ -1,10 +1,13 @@
 // The same incidents on the map, in clusters that show their worst lamp.
 import { h } from "../dom.js";
+import { debounced } from "../dom.js";
+import { latest } from "../api.js";
 import { named, t, word } from "../messages.js";
 import { lampOf, mark } from "../marks.js";
 
 const L = window.L;
 const WORST = ["red", "amber", "green", "waiting", "ended"];
+const CELL_PX = 46; // of a long list the server counts what lies so near together
 const NEAR_ZOOM = 17; // from here on nothing is clustered
 
 export class MarksLayer {
@@ -14,25 +17,55 @@ export class MarksLayer {
     this.onChoose = onChoose;
     this.markers = new Map();
     this.ring = null;
+    this.query = null;
+    this.ask = latest();
+    this.counted = L.layerGroup().addTo(map);
+    map.on("moveend", debounced(120, () => { if (this.query) this.fetch(); }));
     window.gridward.cluster_icon = (cluster) => clusterIcon(cluster);
   }
 
-  show(items) {
+  /** The marks of a list; with a `query` the list is only a part of it, and the server tells what lies in view. */
+  show(items, query = null) {
+    this.query = query;
+    if (query) { this.fetch(); return; }
+    this.counted.clearLayers();
+    this.draw(items.filter((incident) => incident.location).map((incident) => this.marker(incident, incident.location,
+      `${named(incident.category) || t("incident.no_category")} · ${word("status", incident.status)}`)));
+  }
+
+  draw(markers) {
     this.clusters.clearLayers();
-    this.markers.clear();
-    for (const incident of items) {
-      if (!incident.location) continue;
-      const marker = L.marker([incident.location.lat, incident.location.lon], {
-        icon: L.divIcon({ className: "mark", html: mark(incident), iconSize: [22, 22] }),
-        lamp: lampOf(incident), keyboard: false,
-        alt: `${incident.number} ${named(incident.category)} ${word("status", incident.status)}`,
-      });
-      marker.bindTooltip(h("span", { text: `${named(incident.category) || t("incident.no_category")} · ${word("status", incident.status)}` }),
-        { direction: "top", offset: [0, -10] });
-      marker.on("click", () => this.onChoose(incident.number));
-      this.markers.set(incident.number, marker);
+    this.markers = new Map(markers.map((marker) => [marker.options.number, marker]));
+    this.clusters.addLayers(markers);
+  }
+
+  marker(incident, at, words) {
+    const marker = L.marker([at.lat, at.lon], {
+      icon: L.divIcon({ className: "mark", html: mark(incident), iconSize: [22, 22] }),
+      lamp: lampOf(incident), keyboard: false, number: incident.number,
+      alt: `${incident.number} ${named(incident.category)} ${word("status", incident.status)}`,
+    });
+    marker.bindTooltip(h("span", { text: words }), { direction: "top", offset: [0, -10] });
+    return marker.on("click", () => this.onChoose(incident.number));
+  }
+
+  async fetch() {
+    const view = this.map.getBounds().pad(0.1);
+    const bbox = [Math.max(-180, view.getWest()), Math.max(-90, view.getSouth()), Math.min(180, view.getEast()), Math.min(90, view.getNorth())].map((x) => x.toFixed(6)).join(",");
+    const cell = (360 / (256 * 2 ** this.map.getZoom())) * CELL_PX;
+    const { sort: _, ...query } = this.query;
+    try {
+      const found = await this.ask("desk/marks", { ...query, bbox, cell: cell.toFixed(9) });
+      if (!this.query) return;
+      this.draw(found.marks.map((one) => this.marker(one, one, `${one.number} · ${word("status", one.status)}`)));
+      this.counted.clearLayers();
+      for (const one of found.clusters) {
+        L.marker([one.lat, one.lon], { icon: countIcon(one.lamp || "waiting", one.count), keyboard: false, alt: String(one.count) })
+          .on("click", () => this.map.setView([one.lat, one.lon], this.map.getZoom() + 2)).addTo(this.counted);
+      }
+    } catch {
+      // The list beside it says what is wrong; the marks that are there stay.
     }
-    this.clusters.addLayers([...this.markers.values()]);
   }
 
   /** Rings the place of the chosen incident; the ring is a layer of its own, so no cluster hides it. */
@@ -53,7 +86,10 @@ export class MarksLayer {
 function clusterIcon(cluster) {
   const lamps = new Set(cluster.getAllChildMarkers().map((marker) => marker.options.lamp));
   const worst = WORST.find((lamp) => lamps.has(lamp)) || "ended";
-  const count = cluster.getChildCount();
+  return countIcon(worst, cluster.getChildCount());
+}
+
+function countIcon(worst, count) {
   const size = count < 10 ? 34 : count < 100 ? 40 : 48;
   return L.divIcon({ className: `cluster lamp-${worst}`, html: h("span", { text: String(count) }), iconSize: [size, size] });
 }

@@ -4,7 +4,7 @@ import { post } from "../api.js";
 import { t, word } from "../messages.js";
 
 // What a move needs is the server's own table, put into the page.
-const NEEDS = JSON.parse(document.getElementById("move-needs")?.textContent || "{}");
+export const NEEDS = JSON.parse(document.getElementById("move-needs")?.textContent || "{}");
 const MAIN = ["accept", "file", "dispatch", "check_passed", "close", "send_check", "resume", "grant_extension", "verify_confirmed"];
 const DANGER = new Set(["void", "refuse", "decline", "force_close", "check_failed", "reject_result"]);
 // The place and the category are set in boxes of their own; photographs are taken on the phone.
@@ -73,7 +73,7 @@ export function movesBox(incident, { grids, onDone }) {
 }
 
 /** People to choose from: the incident's own grid first, with each one's post. */
-function personChoice(incident, grids) {
+export function personChoice(incident, grids) {
   const select = h("select", { id: "move-person", required: true }, h("option", { value: "", text: t("move.choose_person") }));
   const all = [...(grids?.values() || [])].sort((a, b) =>
     (b.code === incident.grid?.code) - (a.code === incident.grid?.code) || a.code.localeCompare(b.code));

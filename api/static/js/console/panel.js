@@ -4,12 +4,15 @@ import { get } from "../api.js";
 import { story } from "../story.js";
 import { movesBox } from "./moves.js";
 import { categoryBox } from "./category.js";
+import { nearBox, reporterBox } from "./near.js";
 import { placeBox } from "./place.js";
+import { Presence } from "./presence.js";
 
 export class Panel {
-  constructor(box, { map, ground, onClose, onChanged }) {
+  constructor(box, { map, ground, onClose, onChanged, onOpen }) {
     this.box = box;
-    Object.assign(this, { map, ground, onClose, onChanged });
+    Object.assign(this, { map, ground, onClose, onChanged, onOpen });
+    this.presence = new Presence();
     this.categories = [];
     this.number = null;
     this.loosen = () => {};
@@ -25,6 +28,7 @@ export class Panel {
       fill(this.box, this.head(number), h("div", { class: "panel-body" }, bone));
     }
     this.box.dataset.number = number;
+    this.presence.enter(number);
     try {
       const [incident, history] = await Promise.all([
         get(`incidents/${encodeURIComponent(number)}`), get(`incidents/${encodeURIComponent(number)}/history`)]);
@@ -63,7 +67,10 @@ export class Panel {
     const needed = place.element?.tagName === "SECTION";
     const body = h("div", { class: "panel-body stack" }, needed && place.element,
       categoryBox(incident, { categories: this.categories, onDone: renew }),
-      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }), place: needed ? null : place.element }));
+      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }), place: needed ? null : place.element }),
+      reporterBox(incident));
+    body.querySelector(".said, h1")?.after(nearBox(incident, { onOpen: this.onOpen, onDone: renew }) || "");
+    body.prepend(this.presence.box);
     if (busy) return; // never take the words from somebody who is writing
     fill(this.box, this.head(incident.number), body);
   }
@@ -81,6 +88,7 @@ export class Panel {
 
   close() {
     this.release();
+    this.presence.leave();
     this.number = null;
     this.box.hidden = true;
     delete this.box.dataset.number;

@@ -3,9 +3,10 @@ import { $, debounced, facts, fill, h, icon, toast } from "../dom.js";
 import { get, latest, post } from "../api.js";
 import { pin } from "../ground.js";
 import { language, named, t, word } from "../messages.js";
+import { moment } from "../times.js";
+import { nearRow } from "./near.js";
 import { suggestions } from "./suggest.js";
 
-const NEAR_DEGREES = 0.0006; // about 60 m: open incidents this near are shown before saving
 
 export class Report {
   constructor(form, { map, categories, channels, onClose, onSaved, onOpen }) {
@@ -16,14 +17,17 @@ export class Report {
     this.geocode = latest();
     this.route = latest();
     this.near = latest();
+    this.caller = latest();
     this.key = crypto.randomUUID();
     const { channel, category } = form.elements;
     channel.append(...channels.map((entry) => h("option", { value: entry.code, text: named(entry) })));
     $("#category-names").append(...categories.map((entry) => h("option", { value: named(entry), label: entry.code })));
+    const callers = debounced(500, () => this.callers());
     const preview = debounced(350, () => this.preview());
     form.addEventListener("input", (event) => {
       if (event.target === form.elements.description) this.suggest();
-      preview();
+      if (event.target === form.elements.phone) callers();
+      if (![form.elements.phone, form.elements.name].includes(event.target)) preview();
     });
     form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
     form.addEventListener("keydown", (event) => {
@@ -139,16 +143,31 @@ export class Report {
 
   async neighbours(place) {
     const box = $("#neighbours");
-    const d = NEAR_DEGREES;
-    const bbox = [place.lon - d, place.lat - d, place.lon + d, place.lat + d].map((x) => x.toFixed(6)).join(",");
     try {
-      const { items } = await this.near("incidents", { bbox, open: true, page_size: 5 });
-      fill(box, items.length && h("div", { class: "note amber" }, icon("warning"), h("div", {},
+      const q = this.form.elements.description.value.trim().slice(0, 500);
+      const items = await this.near("desk/neighbours", { lon: place.lon, lat: place.lat, category: this.category()?.code, q });
+      fill(box, items.length && h("div", { class: "note amber near-note" }, h("div", { class: "grow" },
         h("b", { class: "block", text: t("report.near", { n: items.length }) }),
-        ...items.slice(0, 3).map((incident) => h("button", { class: "button quiet start", type: "button",
-          text: `${incident.number} ${named(incident.category)}`, on: { click: () => this.onOpen(incident.number) } })))));
-    } catch {
-      fill(box);
+        h("ul", {}, items.slice(0, 4).map((found) => nearRow(found, this.onOpen))))));
+    } catch (problem) {
+      if (problem.name !== "AbortError") fill(box);
+    }
+  }
+
+  /** What this number reported before: the look is kept, so it is asked only for a whole number. */
+  async callers() {
+    const box = $("#caller");
+    const phone = this.form.elements.phone.value.trim();
+    if (phone.replace(/\D/g, "").length < 7) { fill(box); return; }
+    try {
+      const found = await this.caller("callers", { phone });
+      fill(box, h("p", { class: "small muted", text: found.length ? t("caller.earlier", { n: found.length }) : t("caller.none") }),
+        h("ul", {}, found.slice(0, 3).map((each) => h("li", {}, h("button", { class: "button quiet start wide earlier", type: "button", dataset: { earlier: each.number },
+          on: { click: () => this.onOpen(each.number) } },
+        h("span", { class: "grow" }, h("span", { class: "block cut small", text: each.description || each.number }),
+          h("span", { class: "block small muted", text: `${each.number} · ${moment(each.reported_at)} · ${word("status", each.status)}` })))))));
+    } catch (problem) {
+      if (problem.name !== "AbortError") fill(box, h("p", { class: "small muted", text: problem.message }));
     }
   }
 
@@ -172,6 +191,7 @@ export class Report {
       elements.channel.value = channel;
       fill($("#preview"));
       fill($("#neighbours"));
+      fill($("#caller"));
       fill($("#suggested"));
       toast(t("report.saved", { number: incident.number }));
       this.onSaved(incident);

@@ -16,6 +16,7 @@ from api.export_desk import ExportDesk
 from api.limits import RateLimits
 from api.live import LiveFeed
 from api.metrics import Metrics, RequestTimes
+from api.ogc import mount_ogc
 from api.oidc import Provider
 from api.pages import routers as page_routers
 from api.pages.security import SecurityHeaders
@@ -32,6 +33,7 @@ from api.routes import (
     outgoing,
     places,
     reporters,
+    tiles,
 )
 from api.services import Services, make_services
 
@@ -70,6 +72,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     )
     app.state.services = services or make_services()
     app.state.exports = ExportDesk(app.state.services)
+    app.state.tiles = tiles.KeptTiles(app.state.services.engine)
     web = app.state.services.settings.web
     app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
     app.state.limits = RateLimits(web)
@@ -91,9 +94,11 @@ def make_app(services: Services | None = None) -> FastAPI:
         outgoing,
         health,
         administration,
+        tiles,
     ):
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)
+    mount_ogc(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

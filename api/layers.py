@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from grid.kept_territory import keep_territory, standing
+from grid.tile_lines import keep_tile_lines
 
 
 def keep_territory_now(engine: Engine, now: datetime) -> None:
@@ -17,4 +18,12 @@ def keep_territory_now(engine: Engine, now: datetime) -> None:
             return
         session.execute(text("set local statement_timeout = 0"))
         keep_territory(session, now)
+        session.commit()
+
+
+def keep_tile_lines_now(engine: Engine, now: datetime) -> None:
+    """Draws the lines of map tiles anew where streets or grids have changed."""
+    with Session(engine) as session:
+        session.execute(text("set local statement_timeout = 0"))
+        keep_tile_lines(session, now)
         session.commit()

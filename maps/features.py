@@ -1,0 +1,172 @@
+"""One page of a layer for a program that turns pages: few rows, each once, in a steady order.
+
+Pages by key (`after`) cost the same at the end of a million rows as at their beginning; a place in another order
+is by `offset`. Nothing is counted unless it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import cql2
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection
+
+from grid.core.errors import BadInput
+from maps.dictionary import columns_of
+from maps.export_filters import Wanted, reading
+from maps.layers import Layer
+
+LARGEST_PAGE = 10_000
+LARGEST_OFFSET = 100_000
+COUNT_MS = 3_000
+# Layers of many rows: their pages are chosen by id alone first, so that no join is paid for rows that are not shown.
+_LARGE = frozenset({"segments", "incidents", "places", "door_plates"})
+_FILTER_FAULTS = ("22", "42")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which page: at most `limit` rows after the id `after`, or from `offset` on; `sort` as (column, falling).
+
+    `equal` are (column, value) pairs, `ids` the only ids, `span` the moments (from, to; both included) that a
+    layer's own time must lie in. `geometry` is the expression on `i` that comes last.
+    """
+
+    limit: int = 1000
+    after: int | None = None
+    offset: int = 0
+    sort: tuple[tuple[str, bool], ...] = ()
+    ids: tuple[int, ...] | None = None
+    equal: tuple[tuple[str, str], ...] = ()
+    span: tuple[datetime | None, datetime | None] = (None, None)
+    geometry: str = "st_asgeojson(i.geom) as geom"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows as tuples under `columns`, `geom` last, and whether more follow."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    more: bool
+
+
+def cql2_text(written: str, language: str) -> str:
+    """A filter in CQL2 JSON as CQL2 text; text as it is. Raises BadInput `export.where_unreadable`."""
+    if language == "cql2-text":
+        return written
+    try:
+        return str(cql2.parse_json(written).to_text())
+    except Exception as error:  # the library's errors have no common class
+        problem = " ".join(str(error).split())[:300]
+        raise BadInput("export.where_unreadable", field="filter", problem=problem) from error
+
+
+def read_page(connection: Connection, layer: Layer, wanted: Wanted, turn: Turn) -> Page:
+    """One page of a layer under the filters.
+
+    Raises what `reading` raises, BadInput `export.column_unknown` and `export.where_unfit`.
+    """
+    columns, query = page_query(connection, layer, wanted, replace(turn, limit=turn.limit + 1))
+    rows = run(connection, query)
+    return Page(columns, rows[: turn.limit], len(rows) > turn.limit)
+
+
+def page_query(
+    connection: Connection, layer: Layer, wanted: Wanted, turn: Turn
+) -> tuple[tuple[str, ...], sql.Composable]:
+    """The columns and the query of a page. Raises as `read_page`."""
+    if wanted.columns:
+        wanted = replace(wanted, columns=("id", *wanted.columns))
+    shown = reading(layer, wanted, turn.geometry)
+    columns = (*(entry.column for entry in shown.attributes), "geom")
+    if layer.name not in _LARGE:
+        return columns, sql.SQL("select q.* from ({}) q{}{}").format(
+            shown.query, _where(layer, turn), _order(layer, turn)
+        )
+    every = reading(layer, replace(wanted, columns=(), with_names=False), "i.geom as geom").query
+    ids = sql.SQL("select q.id from ({}) q{}{}").format(
+        every, _where(layer, turn), _order(layer, turn)
+    )
+    chosen = [row[0] for row in run(connection, ids)]
+    # The bounds of the reader stay; what else was asked has been answered.
+    only = replace(wanted, where=None, bbox=None, status=(), grid=(), category=())
+    whole = reading(layer, only, turn.geometry).query
+    return columns, sql.SQL(
+        "select q.* from ({}) q join unnest({}::bigint[]) with ordinality o (id, place)"
+        " on o.id = q.id order by o.place"
+    ).format(whole, sql.Literal(chosen))
+
+
+def count_rows(connection: Connection, layer: Layer, wanted: Wanted, turn: Turn) -> int | None:
+    """How many rows there are on all pages; None when counting would take too long."""
+    query = sql.SQL("select count(*) from ({}) q{}").format(
+        reading(layer, replace(wanted, columns=(), with_names=False), "i.geom as geom").query,
+        _where(layer, replace(turn, after=None)),
+    )
+    run(connection, sql.SQL("set local statement_timeout = {}").format(sql.Literal(COUNT_MS)))
+    try:
+        return int(run(connection, query)[0][0])
+    except psycopg.errors.QueryCanceled:
+        return None
+
+
+def _where(layer: Layer, turn: Turn) -> sql.Composable:
+    clauses: list[sql.Composable] = []
+    for name, value in turn.equal:
+        column = sql.Identifier("q", _known(layer, name))
+        clauses.append(sql.SQL("{} = {}").format(column, sql.Literal(value)))
+    if turn.ids is not None:
+        clauses.append(sql.SQL("q.id = any({}::bigint[])").format(sql.Literal(list(turn.ids))))
+    if layer.time:
+        for sign, end in zip((">=", "<="), turn.span, strict=True):
+            if end is not None:
+                column = sql.Identifier("q", layer.time)
+                clauses.append(sql.SQL("{} " + sign + " {}").format(column, sql.Literal(end)))
+    if turn.after is not None:
+        clauses.append(sql.SQL("q.id > {}").format(sql.Literal(turn.after)))
+    if not clauses:
+        return sql.SQL("")
+    return sql.SQL(" where ") + sql.SQL(" and ").join(clauses)
+
+
+def _order(layer: Layer, turn: Turn) -> sql.Composable:
+    """The order always ends with the id, so that no row comes twice."""
+    keys: list[sql.Composable] = []
+    for name, falling in turn.sort:
+        keys.append(
+            sql.SQL("{} desc nulls last" if falling else "{}").format(
+                sql.Identifier("q", _known(layer, name))
+            )
+        )
+    keys.append(sql.SQL("q.id"))
+    return sql.SQL(" order by {} limit {} offset {}").format(
+        sql.SQL(", ").join(keys), sql.Literal(turn.limit), sql.Literal(turn.offset)
+    )
+
+
+def _known(layer: Layer, name: str) -> str:
+    known = [entry.column for entry in columns_of(layer) if entry.type != "geometry"]
+    if name not in known:
+        raise BadInput("export.column_unknown", field="sortby", column=name, known=", ".join(known))
+    return name
+
+
+def run(connection: Connection, query: sql.Composable) -> list[tuple[Any, ...]]:
+    raw = connection.connection.driver_connection
+    if raw is None:
+        raise RuntimeError("the connection is gone")
+    try:
+        cursor = raw.execute(query)
+        return cursor.fetchall() if cursor.description else []
+    except psycopg.errors.QueryCanceled:
+        raise
+    except psycopg.Error as error:
+        if (error.sqlstate or "")[:2] not in _FILTER_FAULTS:
+            raise
+        problem = str(error).splitlines()[0][:300]
+        raise BadInput("export.where_unfit", field="filter", problem=problem) from error

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.auth import Account
-from api.deps import DbSession, Lang, Now, Reach, ServicesDep, SignedIn, require
+from api.deps import DbSession, Lang, Now, Reach, ServicesDep, allowed
 from api.i18n import Language
 from api.routes.ground import geojson
 from api.routes.incidents import PROBLEMS, actor_of
@@ -24,6 +24,7 @@ from dispatch.sent_once import first_time
 from grid.core.errors import BadInput
 
 router = APIRouter(prefix="/api/v1/field", tags=["field"])
+Worker = Annotated[Account, Depends(allowed("field"), scope="function")]
 ENDED_SHOWN = timedelta(hours=24)
 MOST_PHOTOS = 6
 
@@ -42,10 +43,9 @@ class PinIn(BaseModel):
 
 @router.get("/desk", responses=PROBLEMS)
 def desk(
-    session: DbSession, services: ServicesDep, account: SignedIn, language: Lang, now: Now
+    session: DbSession, services: ServicesDep, account: Worker, language: Lang, now: Now
 ) -> dict[str, Any]:
     """All that my phone keeps: tasks, checks (collectors), earlier incidents at each spot, record, shift, colleagues."""
-    require(account, "field")
     staff = staff_of(account)
     rows = field_desk.tasks_for(session, staff, now - ENDED_SHOWN)
     checks = field_desk.checks_for(session) if account.role == "collector" else []
@@ -78,9 +78,8 @@ def desk(
 
 
 @router.get("/ground", responses=PROBLEMS)
-def ground(request: Request, session: DbSession, account: SignedIn, now: Now) -> Response:
+def ground(request: Request, session: DbSession, account: Worker, now: Now) -> Response:
     """The streets and outlines of my grids, small enough to keep on the phone."""
-    require(account, "field")
     return geojson(request, field_desk.ground_of(session, staff_of(account), now))
 
 
@@ -90,13 +89,12 @@ def pin(
     asked: PinIn,
     session: DbSession,
     services: ServicesDep,
-    account: SignedIn,
+    account: Worker,
     language: Lang,
     scope: Reach,
     now: Now,
 ) -> dict[str, Any]:
     """Puts the pin of my task where it really is; somebody else may answer for it then."""
-    require(account, "field")
     if first_time(session, f"{account.id}|{number}", asked.client_id, now):
         reading.one_incident(session, number, scope=scope)
         steps.fix_place(
@@ -117,7 +115,7 @@ def report(
     response: Response,
     session: DbSession,
     services: ServicesDep,
-    account: SignedIn,
+    account: Worker,
     language: Lang,
     now: Now,
     client_id: Annotated[str, Form(min_length=8, max_length=100)],
@@ -136,7 +134,6 @@ def report(
     known; else it waits for its place. The same `client_id` gives the same incident with status 200. 422
     `evidence.too_many`, `move.photo_missing`.
     """
-    require(account, "field")
     actor, photos = actor_of(account), [("before", before or []), ("after", after or [])]
     taken = take_in(
         session,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.deps import DbSession, Now, Reach, SignedIn, require
+from api.auth import Account
+from api.deps import DbSession, Now, Reach, allowed
 from api.routes.incidents import PROBLEMS
 from api.routes.notices import staff_of
 from dispatch import attendance
 from dispatch.attendance import Fix
 
 router = APIRouter(prefix="/api/v1", tags=["shift"])
+Worker = Annotated[Account, Depends(allowed("field"), scope="function")]
+Duty = Annotated[Account, Depends(allowed("see_duty"), scope="function")]
 
 
 class FixIn(BaseModel):
@@ -36,15 +39,13 @@ class TrackIn(BaseModel):
 
 
 @router.post("/me/positions", responses=PROBLEMS)
-def positions(asked: TrackIn, session: DbSession, account: SignedIn, now: Now) -> dict[str, int]:
+def positions(asked: TrackIn, session: DbSession, account: Worker, now: Now) -> dict[str, int]:
     """Keeps my positions that lie within a shift of mine; all others are thrown away."""
-    require(account, "field")
     fixes = [Fix(fix.at, fix.lon, fix.lat, fix.accuracy_m) for fix in asked.positions]
     return attendance.keep_positions(session, staff_of(account), fixes, now)
 
 
 @router.get("/on-duty", responses=PROBLEMS)
-def on_duty(session: DbSession, account: SignedIn, scope: Reach, now: Now) -> list[dict[str, Any]]:
+def on_duty(session: DbSession, account: Duty, scope: Reach, now: Now) -> list[dict[str, Any]]:
     """Who is on a shift now, with the last position, its age, and how much of their streets was patrolled."""
-    require(account, "see_duty")
     return attendance.on_duty(session, None if scope is None else scope.staff_ids, now)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.deps import DbSession, Now, SignedIn, require
+from api.auth import Account
+from api.deps import DbSession, Now, allowed
 from api.routes.incidents import PROBLEMS
 from api.routes.notices import staff_of
 from dispatch import attendance
 from dispatch.sent_once import first_time
 
 router = APIRouter(prefix="/api/v1/shift", tags=["shift"])
+Worker = Annotated[Account, Depends(allowed("field"), scope="function")]
 
 
 class ShiftIn(BaseModel):
@@ -32,16 +34,14 @@ class ShiftIn(BaseModel):
 
 
 @router.get("", responses=PROBLEMS)
-def my_shift(session: DbSession, account: SignedIn, now: Now) -> dict[str, Any]:
+def my_shift(session: DbSession, account: Worker, now: Now) -> dict[str, Any]:
     """Whether I am on a shift, since when, how far from my grids I signed in, and what I have patrolled."""
-    require(account, "field")
     return attendance.shift_of(session, staff_of(account), now)
 
 
 @router.post("/sign-in", responses=PROBLEMS)
-def sign_in(asked: ShiftIn, session: DbSession, account: SignedIn, now: Now) -> dict[str, Any]:
+def sign_in(asked: ShiftIn, session: DbSession, account: Worker, now: Now) -> dict[str, Any]:
     """Begins my shift; the same `client_id` counts once."""
-    require(account, "field")
     staff = staff_of(account)
     if first_time(session, f"{account.id}|shift", asked.client_id, now):
         return attendance.sign_in(session, staff, asked.at, asked.place, now)
@@ -49,9 +49,8 @@ def sign_in(asked: ShiftIn, session: DbSession, account: SignedIn, now: Now) -> 
 
 
 @router.post("/sign-out", responses=PROBLEMS)
-def sign_out(asked: ShiftIn, session: DbSession, account: SignedIn, now: Now) -> dict[str, Any]:
+def sign_out(asked: ShiftIn, session: DbSession, account: Worker, now: Now) -> dict[str, Any]:
     """Ends my shift; the same `client_id` counts once."""
-    require(account, "field")
     staff = staff_of(account)
     if first_time(session, f"{account.id}|shift", asked.client_id, now):
         return attendance.sign_out(session, staff, asked.at, asked.place, now)

@@ -24,6 +24,7 @@ from api.routes import (
     accounts,
     administration,
     exports,
+    field_reports,
     grids,
     ground,
     health,
@@ -32,7 +33,9 @@ from api.routes import (
     notices,
     outgoing,
     places,
+    positions,
     reporters,
+    shift_sign_in,
     tiles,
 )
 from api.services import Services, make_services
@@ -95,6 +98,9 @@ def make_app(services: Services | None = None) -> FastAPI:
         health,
         administration,
         tiles,
+        field_reports,
+        positions,
+        shift_sign_in,
     ):
         app.include_router(module.router)
     for router in page_routers:

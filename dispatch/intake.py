@@ -62,6 +62,8 @@ class Report:
     external_id: str | None = None
     idempotency_key: str | None = None
     occurred_at: datetime | None = None
+    # Found and fixed on the spot by this person (staff:ID): it waits as reported for the photographs and the move.
+    fixed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,9 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     routed = route(placement, category, crew)
     lead = routed.answering.person.id if routed.answering else None
     unit = None if lead is None else unit_of(session, lead)
-    opened = open_incident(desk, catalogue, channel, category, placement, routed, actor, now, unit)
+    opened = open_incident(
+        desk, catalogue, channel, category, placement, routed, actor, now, unit, report.fixed_by
+    )
     offers: tuple[Offer, ...] = ()
     if opened.standing.facts.state is State.IN_DISPOSAL and routed.post:
         offers = offers_of(routed.post, lead, None, linked(desk, category, crew, lead))
@@ -372,18 +376,21 @@ def open_incident(
     actor: str,
     now: datetime,
     unit: str | None = None,
+    fixed_by: str | None = None,
 ) -> Opened:
-    """A new incident as reported, and as far as it goes by itself."""
+    """A new incident as reported, and as far as it goes by itself; what its finder has fixed goes nowhere."""
     facts = Facts(
         state=State.REPORTED,
         channel=channel.code,
         has_place=not placement.waits,
-        reporters=frozenset({actor}),
+        reporters=frozenset({actor} | ({fixed_by} if fixed_by else set())),
         supervised=channel.code in Rules().supervised_channels,
     )
     reply = channel.reply_limit(now, category.urgency if category else None, catalogue.calendar)
     limits = stage_limits(now, catalogue.calendar, category, None, catalogue.stages, reply)
     reported = Standing(facts, clocks_at_report(limits, now))
+    if fixed_by is not None:
+        return Opened(reported, (), None, ())
     return go_on(desk, catalogue, reported, category, routed, now, unit)
 
 

@@ -55,6 +55,7 @@ class TownSettings(BaseSettings):
     photo_needed: bool = True
     rework: Literal["runs_on", "starts_anew"] = "runs_on"
     linkage: Literal["category", "by_hand"] = "category"
+    position_days: int = Field(default=30, ge=1)
 
     @cached_property
     def zone(self) -> ZoneInfo:

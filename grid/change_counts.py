@@ -2,8 +2,9 @@
 
 Triggers count every change of their tables (table change_count), inside the transaction that makes the change, so
 a reader sees the new count from the moment it can see the change, whoever made it and how. Each transaction counts
-in a row of its own with a random tag: writers never wait for each other, whatever order they write in. A part's
+once, in a row of its own with a random tag: writers never wait for each other, whatever order they write in. A part's
 mark is the sum of its numbers and the exclusive or of its tags; `add_up` makes one row of many and leaves it the same.
+A session that has changed something itself and not committed has no marks: it reads the tables.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ PARTS = {
     "people": ("staff", "unit", "post_holding", "absence", "shift"),
 }
 
-# (how often, tags): a count alone could come again after a change that was taken back; with the tags it cannot.
+# (how many transactions, their tags).
 Mark = tuple[int, int]
 MOST_ROWS = 12  # so many rows are read as quickly as one
 
 _READ = """
-select part, number, tag, (extract(epoch from statement_timestamp()) * 1000000)::bigint
+select part, number, tag, (extract(epoch from statement_timestamp()) * 1000000)::bigint,
+    coalesce(writer = pg_current_xact_id_if_assigned()::text::bigint, false)
 from change_count
 """
 
@@ -42,7 +44,7 @@ class Marks:
 
 
 def read_marks(session: Session) -> Marks | None:
-    """The marks as the session sees them now; None when they cannot be had (then read the tables)."""
+    """The marks as the session sees them now; None when there are none for it (then read the tables)."""
     connection = session.connection().connection.driver_connection
     try:
         rows = connection.execute(_READ, prepare=True, binary=True).fetchall()  # type: ignore[union-attr]
@@ -51,12 +53,12 @@ def read_marks(session: Session) -> Marks | None:
     return marks_of(rows)
 
 
-def marks_of(rows: list[tuple[str, int, int, int]]) -> Marks | None:
-    """Rows of the counters as Marks; None without any."""
-    if not rows:
+def marks_of(rows: list[tuple[str, int, int, int, bool]]) -> Marks | None:
+    """Rows of the counters as Marks; None without any, or with one that the reader itself has not committed."""
+    if not rows or any(own for *_, own in rows):
         return None
     numbers, tags = dict.fromkeys(PARTS, 0), dict.fromkeys(PARTS, 0)
-    for part, number, tag, _ in rows:
+    for part, number, tag, _, _ in rows:
         numbers[part] += number
         tags[part] ^= tag
     found = {part: (numbers[part], tags[part]) for part in PARTS}

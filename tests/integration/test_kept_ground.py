@@ -248,20 +248,35 @@ def test_a_change_counts_when_it_is_seen_and_not_before(server: Services) -> Non
         assert (after_both.streets, after_both.people) == (before.streets, before.people)
 
 
-def test_a_change_taken_back_and_another_made_have_marks_of_their_own(server: Services) -> None:
+def test_a_session_that_has_changed_something_itself_reads_the_tables(server: Services) -> None:
     with server.sessions() as session:
-        found = set()
-        for keep in (False, False, True):
-            for _ in range(2):
-                session.execute(text("update staff set phone = phone where id = 1"))
-                marks = read_marks(session)
-                assert marks is not None
-                assert marks.people not in found
-                found.add(marks.people)
-            if keep:
-                session.commit()
-            else:
-                session.rollback()
+        before = read_marks(session)
+        assert before is not None
+        for _ in range(2):
+            session.execute(text("update staff set phone = phone where id = 1"))
+            assert read_marks(session) is None
+        session.rollback()
+        assert read_marks(session) is not None
+        with session.begin_nested() as point:
+            session.execute(text("update staff set phone = phone where id = 1"))
+            point.rollback()
+        after = read_marks(session)
+        assert after is not None
+        assert after.people == before.people
+        session.execute(text("update staff set phone = phone where id = 1"))
+        session.commit()
+        last = read_marks(session)
+        assert last is not None
+        assert last.people != before.people
+
+
+def test_many_statements_in_one_transaction_count_once(server: Services) -> None:
+    count = text("select count(*) from change_count where part = 'people'")
+    with server.sessions() as session:
+        before = session.scalar(count) or 0
+        for _ in range(50):
+            session.execute(text("update staff set phone = phone where id = 1"))
+        assert session.scalar(count) == before + 1
 
 
 def test_counters_added_up_are_few_and_the_same(server: Services) -> None:

@@ -95,8 +95,10 @@ def handover(request: Request, account: PageAccount) -> Response:
         request,
         "handover.html",
         account=account,
-        messages=("handover.", "queue.", "status.", "incident.", "time.", "common.", "error.")
-        + ("role.", "console."),
+        messages=(
+            *("handover.", "queue.", "status.", "incident.", "time.", "common."),
+            *("error.", "role.", "console."),
+        ),
     )
 
 
@@ -109,7 +111,17 @@ def grids(request: Request, account: PageAccount) -> Response:
         "grids.html",
         account=account,
         map_pieces=map_of(request),
-        messages=("grids.", "grid.", "post.", "map.", "common.", "error.", "side.", "console."),
+        messages=(
+            "grids.",
+            "grid.",
+            "post.",
+            "map.",
+            "common.",
+            "error.",
+            "side.",
+            "console.",
+            "time.",
+        ),
         may_edit=account.may("edit_grids"),
     )
 

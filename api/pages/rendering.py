@@ -55,6 +55,7 @@ def page(
         nonce=request.state.csp_nonce,
         account=account,
         map=map_pieces,
+        base_map_datum=get_services(request).settings.web.base_map_datum,
         messages=messages_under(language, *messages) if messages else {},
         **values,
     )

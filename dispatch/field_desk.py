@@ -21,9 +21,11 @@ CHECKS_MOST = 60
 _TASKS = """
     select t.id, t.incident_id, t.post, t.lead, t.after_lead, t.round, t.status, t.due_at,
         t.accept_by, t.assigned_at, t.accepted_at, t.done_at, t.ended_at, t.note,
-        t.assignee_id is null as of_unit
-    from task t where (t.assignee_id = :staff
-        or (t.assignee_id is null and t.unit_id = (select unit_id from staff where id = :staff)))
+        t.assignee_id is null as of_unit, colleague.name as taken_by
+    from task t left join staff colleague on colleague.id = t.assignee_id and colleague.id <> :staff
+    where (t.assignee_id = :staff
+        or t.unit_id = (select unit_id from staff where id = :staff))
+    and (colleague.id is null or (t.status in ('accepted', 'arrived') and t.accepted_at >= :since))
     and (t.status in ('offered', 'accepted', 'arrived', 'waiting')
         or (t.status = 'done' and t.done_at >= :since)
         or (t.status in ('returned', 'lapsed', 'withdrawn') and t.ended_at >= :since))
@@ -47,7 +49,10 @@ _EARLIER = """
 
 
 def tasks_for(session: Session, staff_id: int, since: datetime) -> list[dict[str, Any]]:
-    """My tasks and those open to my unit, waiting ones too, and what ended since a moment; each with its `incident`."""
+    """My tasks and those open to my unit, waiting ones too, and what ended since a moment; each with its `incident`.
+
+    Tasks of the unit that a colleague has taken since then carry that name as `taken_by`.
+    """
     rows = session.execute(text(_TASKS), {"staff": staff_id, "since": since}).all()
     incidents = _incidents(session, "i.id = any(:ids)", ids=[row.incident_id for row in rows])
     return [{**row._mapping, "incident": incidents[row.incident_id]} for row in rows]

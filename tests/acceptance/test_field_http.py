@@ -165,6 +165,47 @@ def test_asking_for_more_time_shows_the_answer(desk: Office) -> None:
     }
 
 
+def test_a_task_of_the_whole_unit_is_seen_by_all_and_taken_by_one(desk: Office) -> None:
+    with desk.services.sessions() as session:
+        unit = session.execute(
+            text(
+                "select u.name, u.id from account a join staff s on s.id = a.staff_id"
+                " join unit u on u.id = s.unit_id where a.username = 'cleaner'"
+            )
+        ).one()
+        colleague = session.execute(
+            text(
+                "select s.id, s.name from staff s where s.unit_id = :unit and s.left_at is null"
+                " and s.id <> (select staff_id from account where username = 'cleaner') limit 1"
+            ),
+            {"unit": unit.id},
+        ).one()
+    spot = spot_of(desk.services, "gardener")
+    number = report_at(desk.services, spot, "班组任务", category_of(desk.services, "gardener"))
+    move = f"/incidents/{number}/moves"
+    given = desk.post("dispatcher", move, {"move": "reassign", "to": unit.name, "note": "整班"})
+    assert given.status_code == 200, given.text
+
+    def mine() -> dict[str, Any]:
+        tasks = desk.get("cleaner", "/field/desk").json()["tasks"]
+        found: dict[str, Any] = next(t for t in tasks if t["incident"]["number"] == number)
+        return found
+
+    assert (mine()["of_unit"], mine()["taken_by"]) == (True, None)
+    assert "accept_task" in mine()["incident"]["moves"]
+    with desk.services.sessions() as session:
+        session.execute(
+            text(
+                "update task set assignee_id = :who, status = 'accepted', accepted_at = now()"
+                " where id = :id"
+            ),
+            {"who": colleague.id, "id": mine()["id"]},
+        )
+        session.commit()
+    assert (mine()["of_unit"], mine()["taken_by"]) == (False, colleague.name)
+    assert "accept_task" not in mine()["incident"]["moves"]
+
+
 def extension_of(desk: Office, number: str) -> dict[str, Any]:
     tasks = desk.get("cleaner", "/field/desk").json()["tasks"]
     found: dict[str, Any] = next(t for t in tasks if t["incident"]["number"] == number)["extension"]

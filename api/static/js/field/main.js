@@ -67,6 +67,7 @@ async function refresh() {
     updated_at = new Date().toISOString();
     problem_shown = null;
     await keep(`desk:${account}`, { desk, updated_at });
+    fetchPictures();
   } catch (problem) {
     if (!updated_at) {
       const before = await kept(`desk:${account}`).catch(() => null);
@@ -77,6 +78,18 @@ async function refresh() {
   shift.known = desk.shift;
   draw();
   await readNotices();
+}
+
+/** The small pictures of my tasks come along before they are asked for: there may be no network then. */
+const fetched = new Set();
+function fetchPictures() {
+  for (const { incident } of [...desk.tasks, ...desk.checks]) {
+    for (const { thumbnail_url } of incident.evidence || []) {
+      if (!thumbnail_url || fetched.has(thumbnail_url) || !navigator.serviceWorker?.controller) continue;
+      fetched.add(thumbnail_url);
+      fetch(thumbnail_url).catch(() => fetched.delete(thumbnail_url));
+    }
+  }
 }
 
 async function readNotices() {
@@ -123,7 +136,8 @@ function lines(list, movable) {
 function draw() {
   const shown = desk.tasks.map((task) => withOutbox(task, outbox.items));
   const checks = desk.checks.map((check) => withOutbox(check, outbox.items));
-  const open = sorted(shown.filter((task) => !isOver(task) && task.status !== "waiting"));
+  const open = sorted(shown.filter((task) => !isOver(task) && task.status !== "waiting" && !task.taken_by));
+  const taken = shown.filter((task) => task.taken_by);
   const waiting = shown.filter((task) => task.status === "waiting");
   const over = shown.filter((task) => isOver(task) && task.status !== "withdrawn");
   const reports = outbox.items.filter((item) => item.kind === "report");
@@ -137,6 +151,7 @@ function draw() {
   if (checks.length) body.push(h("h2", { text: t("field.checks") }), lines(checks.filter((check) => !isOver(check))));
   if (reports.length) body.push(h("h2", { text: t("field.new_waiting") }), h("ul", { class: "cards" }, reports.map((item) => h("li", { class: "card row" }, h("span", { class: "grow two-lines", text: item.description }), h("span", { class: "chip amber", text: t("field.waiting") })))));
   if (waiting.length) body.push(h("h2", { text: t("field.waiting_tasks") }), lines(waiting));
+  if (taken.length) body.push(h("h2", { text: t("field.taken") }), lines(taken));
   if (over.length) body.push(h("h2", { text: t("field.done_today") }), lines(over));
   if (updated_at && !problem_shown) body.push(h("p", { class: "muted small centre", text: t("field.updated", { at: moment(updated_at) }) }));
   fill($("#tasks"), body);
@@ -150,6 +165,7 @@ function draw() {
 
 async function act(items) {
   try {
+    if (me) shift.mark(me);
     await outbox.add(items);
     toast(t(navigator.onLine ? "field.saved" : "field.saved_offline"));
   } catch {

@@ -15,7 +15,7 @@ export function sheet(box, task, ctx) {
   const { incident } = task;
   const { number, version } = incident;
   const may = new Set(incident.moves || []);
-  const open = !isOver(task) && task.status !== "waiting";
+  const open = !isOver(task) && task.status !== "waiting" && !task.taken_by;
   const said = h("div", { class: "stack", id: "said" });
   const place = me ? { lon: me.lon, lat: me.lat } : {};
   const step = (move, note, values = {}) => ({ kind: "move", number, move, note: note || null, version, seq: task.seq, values });

@@ -38,6 +38,12 @@ export class Shift {
     if (this.fixes.length >= MOST) this.flush();
   }
 
+  /** A step of the work is done here. */
+  mark(me) {
+    this.last = null;
+    this.seen(me);
+  }
+
   flush() {
     if (!this.fixes.length) return;
     const positions = this.fixes.splice(0);

@@ -35,6 +35,7 @@ export function away(task, me) {
 
 /** What the task is called now: its own state, or what a collector is to do. */
 export function stateWord(task) {
+  if (task.taken_by) return t("field.taken_by", { name: task.taken_by });
   if (isTask(task)) return word("task_status", task.status);
   return task.status === "done" ? word("task_status", "done") : t(task.incident.status === "verifying" ? "field.to_verify" : "field.to_check");
 }

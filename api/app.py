@@ -34,6 +34,7 @@ from api.routes import (
     outgoing,
     places,
     positions,
+    qgis,
     reporters,
     shift_sign_in,
     tiles,
@@ -85,6 +86,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
     for module in (
+        qgis,
         exports,
         incidents,
         places,

@@ -51,6 +51,11 @@ class Tile:
         return sql.SQL("st_makeenvelope({}, 3857)").format(edges)
 
 
+def web_mercator(lon: float, lat: float) -> tuple[float, float]:
+    """A point in EPSG:3857, metres."""
+    return lon / 180.0 * _HALF_M, math.asinh(math.tan(math.radians(lat))) / math.pi * _HALF_M
+
+
 def _degrees(x_m: float) -> float:
     return x_m / _HALF_M * 180.0
 
@@ -157,7 +162,10 @@ def _drawn(tile: Tile) -> sql.Composable:
     clause: sql.Composable = sql.SQL("")
     if classes:
         clause = sql.SQL(" and class = any({}::text[])").format(sql.Literal(list(classes)))
-    return sql.SQL("from tile_line where geom && {}{}").format(_around(tile), clause)
+    # In a steady order, so that a tile drawn again is the same to the last byte.
+    return sql.SQL("from tile_line where geom && {}{} order by segment_id").format(
+        _around(tile), clause
+    )
 
 
 def _line(tile: Tile) -> sql.Composable:
@@ -178,7 +186,9 @@ def _grids(tile: Tile) -> sql.Composable:
         "select code, st_collect({}) as geom from (select geom, unnest(array[grid_left, nullif(grid_right, grid_left)]) as code"
         " {}) h where code is not null group by code"
     ).format(_line(tile), _drawn(tile))
-    return sql.SQL("select code, {} from ({}) g").format(_geometry(tile, sql.SQL("g.geom")), held)
+    return sql.SQL("select code, {} from ({}) g order by code").format(
+        _geometry(tile, sql.SQL("g.geom")), held
+    )
 
 
 def _territories(tile: Tile) -> sql.Composable:

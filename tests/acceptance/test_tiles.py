@@ -1,0 +1,235 @@
+"""Vector tiles: what they show, what a reader may see, and that a change is in them at once and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import geopandas as gpd
+import httpx
+import pandas as pd
+import pytest
+from shapely import box
+from sqlalchemy import text
+
+from api.services import Services
+from maps.tiles import Tile
+from tests.web import Office, office
+
+
+@pytest.fixture(scope="module")
+def desk(town_services: Services) -> Iterator[Office]:
+    with office(town_services) as opened:
+        yield opened
+
+
+def get(desk: Office, role: str | None, path: str, **headers: str) -> httpx.Response:
+    if role:
+        headers["Authorization"] = f"Bearer {desk.token(role)}"
+    answer: httpx.Response = desk.client.get(f"/tiles/{path}", headers=headers)
+    return answer
+
+
+def tile_at(lon: float, lat: float, z: int) -> Tile:
+    """The tile of a point, by the formula of the slippy map."""
+    y = (1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2
+    return Tile(z, int((lon + 180) / 360 * 2**z), int(y * 2**z))
+
+
+def two_segments(desk: Office) -> list[tuple[int, str, float, float]]:
+    """Segments with a grid at opposite ends of the town: id, grid, lon, lat of the middle."""
+    with desk.services.sessions() as session:
+        rows = session.execute(
+            text(
+                "select id, grid_code, st_x(m), st_y(m) from gis.segments cross join lateral"
+                " st_lineinterpolatepoint(geom, 0.5) m where grid_code is not null order by st_x(m)"
+            )
+        ).all()
+    return [tuple(rows[0]), tuple(rows[-1])]
+
+
+def read(folder: Path, tile: Tile, body: bytes) -> gpd.GeoDataFrame:
+    """A tile as GDAL reads it, in EPSG:3857."""
+    file = folder / str(tile.z) / str(tile.x) / f"{tile.y}.pbf"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(body)
+    return gpd.read_file(f"MVT:{file}")
+
+
+@pytest.mark.parametrize("z", [14, 16, 18])
+def test_a_tile_shows_the_segments_within_it_where_they_are(
+    desk: Office, tmp_path: Path, z: int
+) -> None:
+    segment, code, lon, lat = two_segments(desk)[0]
+    tile = tile_at(lon, lat, z)
+    answer = get(desk, "analyst", f"segments/{tile.z}/{tile.x}/{tile.y}.mvt")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    frame = read(tmp_path, tile, answer.content)
+    frame = frame.set_crs(3857, allow_override=True)
+    west, south, east, north = tile.square()
+    with desk.services.sessions() as session:
+        wanted = session.execute(
+            text(
+                "select id, street, grid_left, grid_right, st_astext(st_transform(geom, 3857)) as shape"
+                " from gis.segments where st_intersects(geom,"
+                " st_transform(st_makeenvelope(:w, :s, :e, :n, 3857), 4326))"
+            ),
+            {"w": west, "s": south, "e": east, "n": north},
+        ).all()
+    key = "mvt_id" if "mvt_id" in frame else "id"
+    by_id = frame.set_index(key)
+    assert {row.id for row in wanted} <= set(by_id.index)
+    unit = (east - west) / 4096
+    square = box(west, south, east, north)
+    shapes = gpd.GeoSeries.from_wkt([row.shape for row in wanted])
+    for row, shape in zip(wanted, shapes, strict=True):
+        drawn = by_id.loc[row.id]
+        assert drawn["grid_left"] == row.grid_left
+        assert drawn["street"] == row.street or (row.street is None and pd.isna(drawn["street"]))
+        # Rounded to whole units of the tile, and nowhere else.
+        for share in (0.01, 0.25, 0.5, 0.75, 0.99):
+            point = shape.interpolate(share, normalized=True)
+            if square.contains(point):
+                assert drawn.geometry.distance(point) < 1.5 * unit
+    assert by_id.loc[segment]["grid_left"] == code
+
+
+@pytest.mark.parametrize("layer", ["grids", "territories", "incidents"])
+def test_each_layer_has_tiles(desk: Office, tmp_path: Path, layer: str) -> None:
+    with desk.services.sessions() as session:
+        lon, lat = session.execute(
+            text("select st_x(geom), st_y(geom) from gis.incidents where grid_code is not null limit 1")
+        ).one()  # fmt: skip
+    for z in (11, 15):
+        tile = tile_at(lon, lat, z)
+        answer = get(desk, "analyst", f"{layer}/{tile.z}/{tile.x}/{tile.y}.mvt")
+        assert answer.status_code == 200, answer.text
+        frame = read(tmp_path, tile, answer.content)
+        assert len(frame) > 0
+        if layer != "incidents":
+            with desk.services.sessions() as session:
+                codes = set(session.scalars(text("select code from gis.grids")))
+            assert set(frame["code"]) <= codes
+        elif z == 11:
+            assert frame["incidents"].sum() > 0
+
+
+def test_an_empty_tile_and_a_wrong_one(desk: Office) -> None:
+    assert get(desk, "analyst", "segments/12/0/0.mvt").status_code == 204
+    for path in ("segments/23/0/0.mvt", "segments/3/8/0.mvt", "segments/-1/0/0.mvt"):
+        answer = get(desk, "analyst", path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "tile.unknown")
+    assert get(desk, "analyst", "people/3/0/0.mvt").status_code == 422
+    assert get(desk, None, "segments/12/0/0.mvt").status_code == 401
+
+
+def test_a_change_is_in_its_tiles_at_once_and_leaves_the_others_kept(desk: Office) -> None:
+    near, far = two_segments(desk)
+    paths = []
+    for _, _, lon, lat in (near, far):
+        tile = tile_at(lon, lat, 16)
+        paths.append(f"segments/{tile.z}/{tile.x}/{tile.y}.mvt")
+    assert paths[0] != paths[1]
+    kept = desk.client.app.state.tiles
+    first = [get(desk, "analyst", path) for path in paths]
+    made = kept.made
+    for path, answer in zip(paths, first, strict=True):
+        assert get(desk, "analyst", path).content == answer.content
+        unchanged = get(desk, "analyst", path, **{"If-None-Match": answer.headers["etag"]})
+        assert unchanged.status_code == 304
+    assert kept.made == made
+    street = "改名前后大街"
+    with desk.services.sessions() as session:
+        session.execute(
+            text("update segment set street_id = (select street_id from segment where id = :far) where id = :id"),
+            {"id": near[0], "far": far[0]},
+        )  # fmt: skip
+        # Nothing is seen of it before the commit, and the kept tile is not spoilt.
+        assert get(desk, "analyst", paths[0]).content == first[0].content
+        session.commit()
+    second = [get(desk, "analyst", path) for path in paths]
+    assert second[0].content != first[0].content
+    assert second[0].headers["etag"] != first[0].headers["etag"]
+    assert second[1].content == first[1].content
+    assert kept.made == made + 1
+    with desk.services.sessions() as session:
+        session.execute(
+            text("update street set name = :name where id = (select street_id from segment where id = :id)"),
+            {"name": street, "id": near[0]},
+        )  # fmt: skip
+        session.commit()
+    assert street.encode() in get(desk, "analyst", paths[0]).content
+    assert street.encode() in get(desk, "analyst", paths[1]).content
+
+
+def test_a_grid_that_changes_from_a_moment_on_is_drawn_from_then(desk: Office) -> None:
+    near, far = two_segments(desk)
+    tile = tile_at(near[2], near[3], 17)
+    path = f"segments/{tile.z}/{tile.x}/{tile.y}.mvt"
+    before = get(desk, "analyst", path)
+    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    with desk.services.sessions() as session:
+        session.execute(
+            text(
+                "with ended as (update grid_segment set valid = tstzrange(lower(valid), :soon)"
+                " where segment_id = :id and upper_inf(valid) returning segment_id, side)"
+                " insert into grid_segment (segment_id, side, grid_id, valid)"
+                " select segment_id, side, (select id from grid where code = :code and upper_inf(valid)),"
+                " tstzrange(:soon, null) from ended"
+            ),
+            {"soon": soon, "id": near[0], "code": far[1]},
+        )
+        session.commit()
+    if datetime.now(UTC) < soon:
+        assert get(desk, "analyst", path).content == before.content
+    with desk.services.sessions() as session:
+        session.execute(text("select pg_sleep_until(:soon)"), {"soon": soon})
+    after = get(desk, "analyst", path)
+    assert far[1].encode() in after.content
+    assert after.content != before.content
+
+
+def test_a_taken_back_or_gone_segment_leaves_the_tile(desk: Office) -> None:
+    near, _ = two_segments(desk)
+    tile = tile_at(near[2], near[3], 17)
+    path = f"segments/{tile.z}/{tile.x}/{tile.y}.mvt"
+    before = get(desk, "analyst", path).content
+    with desk.services.sessions() as session:
+        session.execute(text("update segment set gone_at = now() where id = :id"), {"id": near[0]})
+        session.rollback()
+    assert get(desk, "analyst", path).content == before
+    with desk.services.sessions() as session:
+        session.execute(text("update segment set gone_at = now() where id = :id"), {"id": near[0]})
+        session.commit()
+    gone = get(desk, "analyst", path)
+    assert gone.content != before
+    with desk.services.sessions() as session:
+        session.execute(text("update segment set gone_at = null where id = :id"), {"id": near[0]})
+        session.commit()
+    assert get(desk, "analyst", path).content == before
+
+
+def test_a_crew_member_sees_their_own_incidents_in_tiles(desk: Office) -> None:
+    with desk.services.sessions() as session:
+        rows = session.execute(
+            text(
+                "select number, st_x(geom), st_y(geom), exists (select from task t join account a"
+                " on a.staff_id = t.assignee_id where t.incident_id = i.id and a.username = 'cleaner') as own"
+                " from gis.incidents i"
+            )
+        ).all()
+    seen: dict[str, bytes] = {}
+    for row in rows:
+        tile = tile_at(row[1], row[2], 17)
+        path = f"incidents/{tile.z}/{tile.x}/{tile.y}.mvt"
+        answer = get(desk, "cleaner", path)
+        assert "private" in answer.headers["cache-control"]
+        assert row.number.encode() in get(desk, "dispatcher", path).content
+        shown = desk.get("cleaner", f"/incidents/{row.number}").status_code == 200
+        assert (row.number.encode() in answer.content) == shown
+        seen[path] = answer.content
+        if row.own:
+            assert shown

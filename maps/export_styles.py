@@ -53,7 +53,7 @@ def colour_expression(column: str) -> str:
     colours = ",".join(f"'{colour}'" for colour in GRID_COLOURS)
     number = f"to_int(regexp_substr(\"{column}\", '(\\\\d+)\\\\D*$'))"
     return (
-        f"if(\"{column}\" is null or \"{column}\" !~ '\\\\d', '{NO_GRID_COLOUR}',"
+        f"if(\"{column}\" is null or regexp_match(\"{column}\", '\\\\d') = 0, '{NO_GRID_COLOUR}',"
         f" array_get(array({colours}), {number} % {len(GRID_COLOURS)}))"
     )
 
@@ -81,8 +81,12 @@ def _rules(layer: Layer) -> tuple[list[str], list[str]]:
         layer.geometry, "line"
     )
     rules, symbols = [], []
+    earlier: list[str] = []
     for place, (test, said, inside) in enumerate(made):
-        tested = f" filter={quoteattr(test)}" if test else ""
+        # QGIS draws every rule that fits, one over the other: each says that none before it does.
+        alone = "".join(f" and not coalesce({other}, false)" for other in earlier)
+        tested = f" filter={quoteattr(test if test == 'ELSE' else test + alone)}" if test else ""
+        earlier.append(test)
         rules.append(
             f'<rule key="{{{layer.name}-{place}}}" symbol="{place}"{tested} label={quoteattr(said)}/>'
         )

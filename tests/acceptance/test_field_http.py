@@ -183,7 +183,7 @@ def test_a_task_of_the_whole_unit_is_seen_by_all_and_taken_by_one(desk: Office) 
     spot = spot_of(desk.services, "gardener")
     number = report_at(desk.services, spot, "班组任务", category_of(desk.services, "gardener"))
     move = f"/incidents/{number}/moves"
-    given = desk.post("dispatcher", move, {"move": "reassign", "to": unit.name, "note": "整班"})
+    given = desk.post("dispatcher", move, {"move": "add_task", "to": unit.name, "note": "整班"})
     assert given.status_code == 200, given.text
 
     def mine() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from api.models import AccessKey, AccountRow
 from api.permissions import ROLES, may
+from grid.core.database import ask
 from grid.core.errors import BadInput, NotAllowed
 
 FAILURES_BEFORE_LOCK = 5
@@ -131,19 +132,17 @@ def sign_out(session: Session, secret: str) -> None:
 
 def account_of(session: Session, secret: str, kind: str, now: datetime) -> Account | None:
     """Whose session or token this is; None when it is unknown, ended or of a disabled account."""
-    row = session.execute(
-        select(AccountRow, AccessKey.csrf, AccessKey.scopes)
-        .join(AccessKey, AccessKey.account_id == AccountRow.id)
-        .where(
-            AccessKey.secret_hash == digest(secret),
-            AccessKey.kind == kind,
-            AccessKey.expires_at > now,
-            AccountRow.disabled_at.is_(None),
-        )
-    ).one_or_none()
-    if row is None:
+    rows = ask(
+        session,
+        "select a.id, a.username, a.name, a.role, a.staff_id, k.csrf, k.scopes, a.must_change"
+        " from access_key k join account a on a.id = k.account_id where k.secret_hash = %s"
+        " and k.kind = %s and k.expires_at > %s and a.disabled_at is null",
+        [digest(secret), kind, now],
+    )
+    if not rows:
         return None
-    return known_as(row[0], row.csrf, row.scopes)
+    *who, csrf, scopes, must_change = rows[0]
+    return Account(*who, csrf, None if scopes is None else frozenset(scopes), must_change)
 
 
 def known_as(row: AccountRow, csrf: str = "", scopes: list[str] | None = None) -> Account:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import quote
 
+import anyio
+import anyio.to_thread
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
@@ -48,19 +50,40 @@ def get_services(request: Request) -> Services:
     return services
 
 
-def get_session(request: Request) -> Iterator[Session]:
-    """A session, committed when the route has returned and before its answer leaves."""
-    with get_services(request).sessions() as session:
+async def get_session(request: Request) -> AsyncIterator[Session]:
+    """A session, committed when the route has returned and before its answer leaves.
+
+    What ends gives a connection back, so it must not wait for a thread behind those that wait for a connection:
+    it has a thread of its own.
+    """
+    services: Services = request.app.state.services
+    session = services.sessions()
+    try:
         yield session
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(session.close, limiter=anyio.CapacityLimiter(1))
+        raise
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(_end, session, limiter=anyio.CapacityLimiter(1))
+
+
+def _end(session: Session) -> None:
+    with session:
         session.commit()
 
 
-def get_now() -> datetime:
+async def get_now() -> datetime:
     """The present moment; a dependency so that tests may set it."""
     return datetime.now(UTC)
 
 
-ServicesDep = Annotated[Services, Depends(get_services)]
+async def _services(request: Request) -> Services:
+    """`get_services` without a thread: what does not wait needs none."""
+    return get_services(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
 DbSession = Annotated[Session, Depends(get_session, scope="function")]
 Now = Annotated[datetime, Depends(get_now)]
 
@@ -76,10 +99,15 @@ def get_language(request: Request) -> Language:
     for position, language in ranked:
         if position >= 0:
             return language
-    return get_services(request).settings.web.default_language
+    services: Services = request.app.state.services
+    return services.settings.web.default_language
 
 
-Lang = Annotated[Language, Depends(get_language)]
+async def _language(request: Request) -> Language:
+    return get_language(request)
+
+
+Lang = Annotated[Language, Depends(_language)]
 
 
 def get_account(request: Request, session: DbSession, now: Now) -> Account | None:
@@ -126,7 +154,7 @@ def _basic(request: Request, session: Session, value: str, now: datetime) -> Acc
 MaybeAccount = Annotated[Account | None, Depends(get_account, scope="function")]
 
 
-def get_signed_in(account: MaybeAccount) -> Account:
+async def get_signed_in(account: MaybeAccount) -> Account:
     """Who asks; 401 for nobody. NotAllowed `auth.must_change` while a one-time password stands."""
     if account is None:
         raise NotSignedIn
@@ -138,7 +166,7 @@ def get_signed_in(account: MaybeAccount) -> Account:
 SignedIn = Annotated[Account, Depends(get_signed_in, scope="function")]
 
 
-def get_page_account(request: Request, account: MaybeAccount) -> Account:
+async def get_page_account(request: Request, account: MaybeAccount) -> Account:
     """Who asks for a page; the way to the sign-in page for nobody."""
     if account is None:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -31,6 +31,8 @@ QUEUE_LENGTH = 2000
 RETRY_MS = 2000
 # Also asked without a notification, in case the listening connection was down for a moment.
 ASK_AGAIN_SECONDS = 15.0
+# Between two readings: many commits at once are read together.
+PAUSE_SECONDS = 0.1
 
 
 class LiveFeed:
@@ -103,6 +105,12 @@ class LiveFeed:
         with self._services.sessions() as session:
             return live_since(session, last_id, BATCH)
 
+    def _unsent(self) -> list[dict[str, Any]]:
+        """What is new, and what was committed late among the last MARGIN ids."""
+        with self._services.sessions() as session:
+            since = max(0, self._last_id - MARGIN)
+            return live_since(session, since, BATCH, sorted(self._sent))
+
     async def _listen(self) -> None:
         url = database_url(self._services.settings.database)
         while True:
@@ -123,20 +131,21 @@ class LiveFeed:
                 await asyncio.wait_for(self._woken.wait(), ASK_AGAIN_SECONDS)
             self._woken.clear()
             try:
-                events = await anyio.to_thread.run_sync(self._since, max(0, self._last_id - MARGIN))
+                events = await anyio.to_thread.run_sync(self._unsent)
             except Exception:
                 LOG.exception("live feed could not read")
                 await asyncio.sleep(1)
                 continue
             for event in events:
-                if event["id"] in self._sent:
-                    continue
                 self._sent.add(event["id"])
                 self._fan_out(event)
             if events:
                 self._last_id = max(self._last_id, events[-1]["id"])
                 floor = self._last_id - MARGIN
                 self._sent = {known for known in self._sent if known > floor}
+            if len(events) >= BATCH:
+                self._woken.set()
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def _fan_out(self, event: dict[str, Any]) -> None:
         for queue in list(self._streams):

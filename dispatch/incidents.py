@@ -20,12 +20,10 @@ from dispatch.chain import GENESIS, line_hash
 from dispatch.chase_models import ChasePlan
 from dispatch.chase_rules import Occasion
 from dispatch.models import (
-    INCIDENT_NUMBERS,
     History,
     Incident,
     LiveEvent,
     Notice,
-    Reporter,
     Task,
 )
 from grid.core.errors import Conflict, NotFound
@@ -46,16 +44,9 @@ class Line:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def new_number(session: Session, reported_at: datetime, zone: ZoneInfo) -> str:
-    """The next incident number: local date and a serial that never comes back."""
-    serial = session.scalar(select(func.nextval(INCIDENT_NUMBERS)))
+def number_of(serial: int, reported_at: datetime, zone: ZoneInfo) -> str:
+    """An incident's number: local date and a serial of INCIDENT_NUMBERS that never comes back."""
     return f"{reported_at.astimezone(zone):%Y%m%d}-{serial:06d}"
-
-
-def add_incident(session: Session, values: dict[str, Any]) -> int | None:
-    """Inserts an incident; None when its idempotency key or external id is already there."""
-    statement = upsert(Incident).values(values).on_conflict_do_nothing().returning(Incident.id)
-    return session.scalar(statement)
 
 
 def twin_of(
@@ -73,23 +64,6 @@ def twin_of(
             Incident.channel_code == channel_code, Incident.external_id == external_id
         )
     )
-
-
-def add_reporter(
-    session: Session,
-    incident_id: int,
-    name: str | None,
-    phone: str | None,
-    mail: str | None = None,
-    tell_by: str | None = None,
-    language: str | None = None,
-) -> None:
-    """Keeps who reported, and how they want to hear of it; nothing is written for an anonymous report."""
-    if name or phone or mail:
-        values = {"name": name, "phone": phone, "mail": mail, "tell_by": tell_by}
-        session.execute(
-            insert(Reporter).values(incident_id=incident_id, language=language, **values)
-        )
 
 
 def add_task(session: Session, values: dict[str, Any]) -> int:
@@ -147,18 +121,28 @@ def add_notice(
     reported). `detail` with `"urgent": true` breaks through quiet hours; so does every notice of an
     emergency.
     """
+    values = notice_values(staff_id, kind, detail, now, audience=audience)
+    session.execute(insert(Notice).values(incident_id=incident_id, **values))
+
+
+def notice_values(
+    staff_id: int | None,
+    kind: str,
+    detail: dict[str, Any],
+    now: datetime,
+    *,
+    audience: str = "staff",
+) -> dict[str, Any]:
+    """A notice's columns without the incident's id; see `add_notice`."""
     if (audience == "staff") != (staff_id is not None):
         raise ValueError("a notice to staff needs a person, any other has none")
-    session.execute(
-        insert(Notice).values(
-            incident_id=incident_id,
-            staff_id=staff_id,
-            audience=audience,
-            kind=kind,
-            detail=detail,
-            made_at=now,
-        )
-    )
+    return {
+        "staff_id": staff_id,
+        "audience": audience,
+        "kind": kind,
+        "detail": detail,
+        "made_at": now,
+    }
 
 
 def write_history(
@@ -182,11 +166,32 @@ def write_history(
         ).one_or_none()
         if last is not None:
             seq, previous = last
+    rows = [
+        {"incident_id": incident_id, **row}
+        for row in chained(number, lines, actors, at, seq=seq, previous=previous)
+    ]
+    session.execute(insert(History), rows)
+    written = session.info.setdefault(WRITTEN_LINES, {})
+    begun, ended = written.get(incident_id, (0, 0))
+    # Only what follows without a gap belongs together: a rolled back attempt may have left a range.
+    first_seq, last_seq = rows[0]["seq"], rows[-1]["seq"]
+    written[incident_id] = (begun if ended + 1 == first_seq else first_seq, last_seq)
+
+
+def chained(
+    number: str,
+    lines: Sequence[Line],
+    actors: Sequence[str],
+    at: datetime,
+    *,
+    seq: int = 0,
+    previous: str = GENESIS,
+) -> list[dict[str, Any]]:
+    """The rows of lines that follow the line `seq` with the hash `previous`, without the incident's id."""
     rows: list[dict[str, Any]] = []
     for line, actor in zip(lines, actors, strict=True):
         seq += 1
         row = {
-            "incident_id": incident_id,
             "seq": seq,
             "at": at,
             "actor": actor,
@@ -199,12 +204,7 @@ def write_history(
         row_hash = line_hash(previous, seq, chained_fields(number, row))
         rows.append({**row, "previous_hash": previous, "hash": row_hash})
         previous = row_hash
-    session.execute(insert(History), rows)
-    written = session.info.setdefault(WRITTEN_LINES, {})
-    begun, ended = written.get(incident_id, (0, 0))
-    # Only what follows without a gap belongs together: a rolled back attempt may have left a range.
-    first_seq = rows[0]["seq"]
-    written[incident_id] = (begun if ended + 1 == first_seq else first_seq, seq)
+    return rows
 
 
 def chained_fields(number: str, row: dict[str, Any] | RowMapping) -> dict[str, object]:
@@ -223,6 +223,40 @@ def announce(session: Session, incident_id: int, now: datetime) -> None:
     values = {"at": now, "incident_id": incident_id, "first_seq": first, "last_seq": last}
     event_id = session.scalar(insert(LiveEvent).values(values).returning(LiveEvent.id))
     session.execute(select(func.pg_notify(LIVE_CHANNEL, str(event_id))))
+
+
+def set_flag(session: Session, incident_id: int, flag: str, on: bool) -> bool:
+    """Puts a flag on an incident or takes it off, its version kept; False when somebody is just moving it."""
+    free = (
+        select(Incident.id)
+        .where(Incident.id == incident_id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    without = func.array_remove(Incident.flags, flag)
+    flags = func.array_append(without, flag) if on else without
+    changed = session.scalar(
+        update(Incident)
+        .where(Incident.id.in_(free))
+        .values(flags=flags)
+        .returning(Incident.id)
+        .execution_options(synchronize_session=False)
+    )
+    return changed is not None
+
+
+def count_repeat(session: Session, incident_id: int, seen_at: datetime) -> int:
+    """One more report of a machine about an incident that the caller has locked, its version kept; how many there are."""
+    count = session.scalar(
+        update(Incident)
+        .where(Incident.id == incident_id)
+        .values(
+            repeats=Incident.repeats + 1,
+            last_repeat_at=func.greatest(Incident.last_repeat_at, seen_at),
+        )
+        .returning(Incident.repeats)
+        .execution_options(synchronize_session=False)
+    )
+    return int(count or 0)
 
 
 def lock_incident(session: Session, number: str, version: int | None) -> Incident:

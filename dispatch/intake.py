@@ -13,26 +13,29 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.catalogue import Catalogue, CatalogueBook, CategoryFacts, ChannelFacts, ConditionFacts
 from dispatch.chase_rules import Occasion, plan
+from dispatch.duplicates import MachineReport, attach, repeated, rules_of
 from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
 from dispatch.incidents import Line
 from dispatch.linkage import Helper, helpers_of
+from dispatch.models import INCIDENT_NUMBERS
 from dispatch.moves import State
 from dispatch.placing import GivenPoint, Placement, find_place
 from dispatch.progress import clocks_at_report, queues, quick_path
 from dispatch.reasons import Reason, reason
+from dispatch.recording import NewIncident, record
 from dispatch.routing import Routed, route
 from dispatch.standing import Standing, accept_by, advance, stage_limits, to_json
-from dispatch.tasks import Offer, Timing, facts_with, give, offers_of
+from dispatch.tasks import Offer, Timing, facts_with, offer_notices, offers_of, task_values
 from dispatch.worktime import reaches_unofficial
 from grid.book import Ground, GroundBook
-from grid.cells import cell_at
+from grid.cells import CELL_AT, cell_at
 from grid.core.bulk import ewkt_point
+from grid.core.database import ask
 from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
 from grid.crews import Crew
@@ -42,6 +45,12 @@ LONGEST_TEXT = 10_000
 STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
 # A report's clock may run a little ahead of ours, never more.
 CLOCK_AHEAD = timedelta(minutes=10)
+
+_LOOKED_UP = f"""
+select nextval('{INCIDENT_NUMBERS}'),
+    (select u.name from staff s join unit u on u.id = s.unit_id where s.id = %s::bigint),
+    ({CELL_AT})
+"""  # noqa: S608 (made of constants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +77,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The incident a report became; `created` False when the same report had come before."""
+    """The incident a report became; `created` False when the same report had come before, or a machine's was attached."""
 
     incident_id: int
     number: str
     created: bool
+    # The rules it was taken in by, where it is new.
+    catalogue: Catalogue | None = None
 
 
 class Desk:
@@ -144,11 +155,19 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     before = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
     if before is not None:
         return _same(before.id, before.number, before.description, report)
+    if channel.machine:
+        again = repeated(session, report.idempotency_key, channel.code, report.external_id)
+        if again is not None:
+            return Taken(*again, False)
     placement = _place(session, desk, ground, report, now)
+    if channel.machine and category is not None and not placement.waits:
+        attached = _attached(session, desk, channel, category, placement, report, actor, now)
+        if attached is not None:
+            return Taken(*attached, False)
     crew = crew_for(session, placement, now)
     routed = route(placement, category, crew)
     lead = routed.answering.person.id if routed.answering else None
-    unit = None if lead is None else unit_of(session, lead)
+    serial, unit, cell = _looked_up(session, placement, lead)
     opened = open_incident(
         desk, catalogue, channel, category, placement, routed, actor, now, unit, report.fixed_by
     )
@@ -156,12 +175,12 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     if opened.standing.facts.state is State.IN_DISPOSAL and routed.post:
         offers = offers_of(routed.post, lead, None, linked(desk, category, crew, lead))
     standing = replace(opened.standing, facts=facts_with(opened.standing.facts, offers))
-    number = incidents.new_number(session, now, desk.zone)
+    number = incidents.number_of(serial, now, desk.zone)
     reasons = (*placement.reasons, *routed.reasons, *opened.reasons)
     values = {
         **report_values(report, channel, category, now),
         **place_values(placement),
-        "cell_code": cell_of(session, placement),
+        "cell_code": cell,
         **standing_values(standing, catalogue, now),
         **stage_moments(opened.lines, now),
         "condition_id": opened.condition.id if opened.condition else None,
@@ -169,22 +188,7 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         "reason": [r.plain() for r in reasons],
         "ground_version": ground.town.ground_version if ground else 0,
     }
-    incident_id = incidents.add_incident(session, values)
-    if incident_id is None:
-        return _raced(session, report, channel)
-    incidents.add_reporter(
-        session,
-        incident_id,
-        report.reporter_name,
-        report.reporter_phone,
-        report.reporter_mail,
-        report.tell_by,
-        report.language,
-    )
     detail = {"reason": values["reason"], "geocoding": values["geocoding"]}
-    told = [Line("report", None, State.REPORTED.value, detail=detail), *opened.lines]
-    actors = [actor, *["system"] * len(opened.lines)]
-    incidents.write_history(session, incident_id, number, told, actors, now, first=True)
     timing = Timing(
         now,
         due_at=values["due_at"],
@@ -192,12 +196,30 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         if offers
         else None,
     )
-    if offers:
-        give(session, incident_id, number, offers, timing)
-    occasions = occasions_of(standing, catalogue, category, now)
-    incidents.keep_plan(session, incident_id, occasions, timing.accept_by)
-    incidents.announce(session, incident_id, now)
-    return Taken(incident_id, number, True)
+    new = NewIncident(
+        values=values,
+        reporter=reporter_values(report),
+        lines=[Line("report", None, State.REPORTED.value, detail=detail), *opened.lines],
+        actors=[actor, *["system"] * len(opened.lines)],
+        tasks=task_values(offers, timing),
+        notices=offer_notices(number, offers, now),
+        occasions=occasions_of(standing, catalogue, category, now),
+        wake_at=timing.accept_by,
+    )
+    incident_id = record(session, new, now)
+    if incident_id is None:
+        return _raced(session, report, channel)
+    return Taken(incident_id, number, True, catalogue)
+
+
+def _looked_up(
+    session: Session, placement: Placement, lead: int | None
+) -> tuple[int, str | None, str | None]:
+    """A new incident's serial, the unit of whoever answers and the cell of the place, in one statement."""
+    known = not placement.waits and placement.lon is not None and placement.lat is not None
+    point = (placement.lon, placement.lat) if known else (None, None)
+    row = ask(session, _LOOKED_UP, [lead, *point])[0]
+    return int(row[0]), row[1], row[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +258,12 @@ def linked(
 
 def unit_of(session: Session, staff_id: int) -> str | None:
     """The name of a person's unit."""
-    found = session.scalar(
-        text("select u.name from staff s join unit u on u.id = s.unit_id where s.id = :id"),
-        {"id": staff_id},
+    rows = ask(
+        session,
+        "select u.name from staff s join unit u on u.id = s.unit_id where s.id = %s",
+        [staff_id],
     )
-    return None if found is None else str(found)
+    return str(rows[0][0]) if rows else None
 
 
 def go_on(
@@ -433,6 +456,45 @@ def report_values(
         "given_lat": report.point.lat if report.point else None,
         "given_datum": report.point.datum if report.point else None,
     }
+
+
+def reporter_values(report: Report) -> dict[str, Any] | None:
+    """The columns of whoever reported; None for an anonymous report."""
+    if not (report.reporter_name or report.reporter_phone or report.reporter_mail):
+        return None
+    return {
+        "name": report.reporter_name,
+        "phone": report.reporter_phone,
+        "mail": report.reporter_mail,
+        "tell_by": report.tell_by,
+        "language": report.language,
+    }
+
+
+def _attached(
+    session: Session,
+    desk: Desk,
+    channel: ChannelFacts,
+    category: CategoryFacts,
+    placement: Placement,
+    report: Report,
+    actor: str,
+    now: datetime,
+) -> tuple[int, str] | None:
+    """The open incident that a machine's report repeats, with the report attached to it."""
+    if placement.lon is None or placement.lat is None:
+        return None
+    again = MachineReport(
+        channel=channel.code,
+        category=category.code,
+        lon=placement.lon,
+        lat=placement.lat,
+        seen_at=report.occurred_at or now,
+        description=report.description,
+        external_id=report.external_id,
+        idempotency_key=report.idempotency_key,
+    )
+    return attach(session, again, rules_of(desk.settings), actor, now)
 
 
 def _same(incident_id: int, number: str, description: str, report: Report) -> Taken:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from psycopg.rows import dict_row
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -41,7 +42,7 @@ COLUMNS = """
     st_asgeojson(i.span)::json as span, i.match, i.confidence, i.spread_m, i.geocoding,
     i.segment_id, street.name as street, i.side, i.distance_m, i.cell_code,
     g.code as grid_code, g.name as grid_name, ng.code as neighbour_code, ng.name as neighbour_name,
-    i.reason, i.facts, i.clocks
+    i.reason, i.facts, i.clocks, i.repeats, i.last_repeat_at
 """
 SOURCE = """
     from incident i
@@ -51,6 +52,15 @@ SOURCE = """
     left join grid g on g.id = i.grid_id
     left join grid ng on ng.id = i.neighbour_grid_id
 """
+TASKS = """
+    select t.id, t.incident_id, t.post, t.lead, t.after_lead, t.round, t.status, t.due_at,
+    t.assigned_at, t.accept_by, t.accepted_at, t.done_at, t.ended_at, t.ended_by, t.note,
+    t.assignee_id, t.unit_id, p.name as assignee_name, p.phone, u.name as unit
+    from task t left join staff p on p.id = t.assignee_id
+    left join unit u on u.id = coalesce(t.unit_id, p.unit_id)
+"""
+_ONE_NEW = f"select {COLUMNS} {SOURCE} where i.number = %s"
+_TASKS_NEW = f"{TASKS} where t.incident_id = %s order by t.lead desc, t.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,20 @@ def one_incident(session: Session, number: str, *, scope: Scope | None = None) -
     return item
 
 
+def new_incident(session: Session, number: str) -> dict[str, Any]:
+    """`one_incident` of one that this transaction made: it has tasks, and nothing else yet."""
+    row = _named(session, _ONE_NEW, [number])[0]
+    return {**row, "tasks": _named(session, _TASKS_NEW, [row["id"]]), "evidence": []}
+
+
+def _named(session: Session, statement: str, values: list[Any]) -> list[dict[str, Any]]:
+    """Rows by name of a statement that every report asks; as `ask`."""
+    connection: Any = session.connection().connection.driver_connection
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows: list[dict[str, Any]] = cursor.execute(statement, values, prepare=True).fetchall()
+    return rows
+
+
 def history_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
     """The record of one incident, oldest first."""
     rows = session.execute(
@@ -180,18 +204,19 @@ def tasks_of(session: Session, staff_id: int, *, done_since: datetime) -> list[d
     return [{**row._mapping, "incident": incidents[row.incident_id]} for row in rows]
 
 
-def live_since(session: Session, last_id: int, limit: int) -> list[dict[str, Any]]:
-    """Live events after an id, oldest first."""
-    rows = session.execute(
-        text(
-            "select e.id, i.number, i.status, i.queue, i.version, st_x(i.point) as lon,"
-            " st_y(i.point) as lat, g.code as grid, i.due_at, e.at from live_event e"
-            " join incident i on i.id = e.incident_id left join grid g on g.id = i.grid_id"
-            " where e.id > :last order by e.id limit :limit"
-        ),
-        {"last": last_id, "limit": limit},
-    )
-    return [dict(row._mapping) for row in rows]
+def live_since(
+    session: Session, last_id: int, limit: int, known: Sequence[int] = ()
+) -> list[dict[str, Any]]:
+    """Live events after an id, oldest first, without those known already."""
+    return _named(session, _LIVE_SINCE, [last_id, list(known), limit])
+
+
+_LIVE_SINCE = """
+    select e.id, i.number, i.status, i.queue, i.version, st_x(i.point) as lon,
+    st_y(i.point) as lat, g.code as grid, i.due_at, e.at from live_event e
+    join incident i on i.id = e.incident_id left join grid g on g.id = i.grid_id
+    where e.id > %s and e.id <> all(%s::bigint[]) order by e.id limit %s
+"""
 
 
 def newest_live_id(session: Session) -> int:
@@ -242,14 +267,7 @@ def with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
         return
     ids = {"ids": list(by_id)}
     for row in session.execute(
-        text(
-            "select t.id, t.incident_id, t.post, t.lead, t.after_lead, t.round, t.status, t.due_at,"
-            " t.assigned_at, t.accept_by, t.accepted_at, t.done_at, t.ended_at, t.ended_by, t.note,"
-            " t.assignee_id, t.unit_id, p.name as assignee_name, p.phone, u.name as unit"
-            " from task t left join staff p on p.id = t.assignee_id"
-            " left join unit u on u.id = coalesce(t.unit_id, p.unit_id)"
-            " where t.incident_id = any(:ids) order by t.lead desc, t.id"
-        ),
+        text(f"{TASKS} where t.incident_id = any(:ids) order by t.lead desc, t.id"),
         ids,
     ):
         by_id[row.incident_id]["tasks"].append(dict(row._mapping))

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dispatch import incidents
+from dispatch import incidents, merging
 from dispatch import workflow as flow
+from dispatch.catalogue import Catalogue
 from dispatch.facts import Given
 from dispatch.intake import Desk, answer_for, cell_of, place_values
 from dispatch.models import Incident
@@ -50,6 +51,13 @@ def make_move(
     `move.not_now`, `task.not_now`, `task.none_open`, `task.lead_needed`; NotAllowed `move.not_yours`,
     `task.not_yours`; BadInput `move.unknown`, `move.*_missing`, `condition.unknown`, `category.unknown`.
     """
+    if asked.move == "merge":
+        into = str(asked.to) if asked.to is not None else ""
+        merging.merge(session, desk, [number], into, asked, actor, now)
+        return
+    if asked.move == "unmerge":
+        merging.unmerge(session, desk, number, asked, actor, now)
+        return
     incident = incidents.lock_incident(session, number, asked.version)
     work = Work(session, desk, incident, actor, now)
     if asked.move in TASK_MOVES:
@@ -134,8 +142,15 @@ def wake(session: Session, desk: Desk, incident_id: int, now: datetime) -> str |
 class MoveList:
     """Which moves an account may make now, for any number of incidents."""
 
-    def __init__(self, session: Session, desk: Desk, actor: Actor, now: datetime) -> None:
-        _, catalogue = desk.read(session)
+    def __init__(
+        self,
+        session: Session,
+        desk: Desk,
+        actor: Actor,
+        now: datetime,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        catalogue = catalogue or desk.read(session)[1]
         self._rules, self._calendar = desk.rules(catalogue), catalogue.calendar
         self._actor, self._now = actor, now
         unit = None

@@ -68,12 +68,27 @@ def give(
     session: Session, incident_id: int, number: str, offers: Sequence[Offer], timing: Timing
 ) -> None:
     """Writes the tasks and leaves a notice for each that is offered now."""
-    incidents.add_tasks(session, [_row(incident_id, offer, timing) for offer in offers])
+    rows = [{"incident_id": incident_id, **row} for row in task_values(offers, timing)]
+    incidents.add_tasks(session, rows)
     for offer in offers:
         if offer.state is TaskState.OFFERED:
             tell_offered(
                 session, incident_id, number, offer.post, offer.staff_id, offer.unit_id, timing.now
             )
+
+
+def task_values(offers: Sequence[Offer], timing: Timing) -> list[dict[str, Any]]:
+    """The columns of the tasks of offers, without the incident's id."""
+    return [_row(offer, timing) for offer in offers]
+
+
+def offer_notices(number: str, offers: Sequence[Offer], now: datetime) -> list[dict[str, Any]]:
+    """The columns of the notices that go with offers, without the incident's id."""
+    return [
+        _notice(number, offer.post, offer.staff_id, offer.unit_id, now)
+        for offer in offers
+        if offer.state is TaskState.OFFERED
+    ]
 
 
 def tell_offered(
@@ -86,9 +101,22 @@ def tell_offered(
     now: datetime,
 ) -> None:
     """Leaves the notice of an offered task for its person, or for everybody of its unit."""
+    values = _notice(number, post, staff_id, unit_id, now)
     incidents.add_notice(
         session,
         incident_id,
+        staff_id,
+        values["kind"],
+        values["detail"],
+        now,
+        audience=values["audience"],
+    )
+
+
+def _notice(
+    number: str, post: str, staff_id: int | None, unit_id: int | None, now: datetime
+) -> dict[str, Any]:
+    return incidents.notice_values(
         staff_id,
         "task_offered",
         {"number": number, "post": post},
@@ -97,10 +125,9 @@ def tell_offered(
     )
 
 
-def _row(incident_id: int, offer: Offer, timing: Timing) -> dict[str, Any]:
+def _row(offer: Offer, timing: Timing) -> dict[str, Any]:
     nobody = offer.state is TaskState.LAPSED
     return {
-        "incident_id": incident_id,
         "post": offer.post,
         "lead": offer.lead,
         "after_lead": offer.after_lead,

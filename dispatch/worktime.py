@@ -14,6 +14,7 @@ What is left out: leave of single persons, and office hours that cross midnight.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -234,8 +235,41 @@ def add_minutes(
     start_us, need_us = to_us(start), _us(minutes)
     if round_the_clock or need_us <= 0:
         return from_us(start_us + max(need_us, 0), calendar.zone)
-    due = _add_working(np.array([start_us]), np.array([need_us]), calendar)
-    return from_us(int(due[0]), calendar.zone)
+    first = from_us(start_us, calendar.zone).year
+    last = first + 1 + need_us // (150 * calendar.working_day_minutes * MINUTE_US)
+    while True:
+        due = _edges(calendar, *_decades(first, last)).reach(start_us, need_us)
+        if due is not None:
+            return from_us(due, calendar.zone)
+        last += 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edges:
+    """A compiled calendar as plain lists: for one moment a binary search in these is ten times quicker than numpy."""
+
+    opens: list[int]
+    closes: list[int]
+    before: list[int]
+
+    def worked(self, instant: int) -> int:
+        """As `CompiledCalendar.worked`."""
+        at = bisect_right(self.opens, instant) - 1
+        if at < 0:
+            return 0
+        return self.before[at] + min(instant, self.closes[at]) - self.opens[at]
+
+    def reach(self, start: int, need: int) -> int | None:
+        """The instant at which `need` has passed since `start`; None when it lies past the last year."""
+        worked = self.worked(start) + need
+        at = bisect_left(self.before, worked, 1) - 1
+        return self.opens[at] + worked - self.before[at] if at < len(self.opens) else None
+
+
+@lru_cache(maxsize=64)
+def _edges(calendar: WorkCalendar, first_year: int, last_year: int) -> Edges:
+    office = compiled(calendar, first_year, last_year)
+    return Edges(office.opens.tolist(), office.closes.tolist(), office.before.tolist())
 
 
 def between(
@@ -250,8 +284,9 @@ def between(
         return 0.0
     if unit.round_the_clock:
         return (end_us - start_us) / MINUTE_US
-    spent = _worked_between(np.array([start_us]), np.array([end_us]), calendar)
-    return int(spent[0]) / MINUTE_US
+    years = (from_us(at, calendar.zone).year for at in (start_us, end_us))
+    office = _edges(calendar, *_decades(*years))
+    return (office.worked(end_us) - office.worked(start_us)) / MINUTE_US
 
 
 def add_many(

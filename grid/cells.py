@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from grid.core.bulk import copy_rows, ewkb
 from grid.core.crs import geometries_from_plane, geometries_to_plane
+from grid.core.database import ask
 from grid.core.errors import BadInput, Conflict
 from grid.loading.staff_list import RefusedRow
 from grid.town import lock_ground, town_facts
@@ -36,6 +37,13 @@ class CellsMade:
     cells: int
     communities: int
     widened: int = 0
+
+# The cell of a point: longitude, latitude.
+CELL_AT = """
+    select code from cell
+    where st_intersects(area, st_setsrid(st_makepoint(%s::float8, %s::float8), 4326))
+    order by code limit 1
+"""
 
 
 def make_cells(session: Session, size_m: float = SIZE_M, *, widen: bool = False) -> CellsMade:
@@ -129,14 +137,8 @@ def cell_at(session: Session, lon: float | None, lat: float | None) -> str | Non
     """The code of the cell that a point (EPSG:4326) lies in; None outside all of them."""
     if lon is None or lat is None:
         return None
-    code: str | None = session.scalar(
-        text(
-            "select code from cell where st_intersects(area, st_setsrid(st_makepoint(:lon, :lat), 4326))"
-            " order by code limit 1"
-        ),
-        {"lon": lon, "lat": lat},
-    )
-    return code
+    rows = ask(session, CELL_AT, [float(lon), float(lat)])
+    return None if not rows else str(rows[0][0])
 
 
 def _replace(session: Session, rows: Sequence[tuple[str, str, str | None]]) -> None:

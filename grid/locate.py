@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from grid.change_counts import Marks, read_marks
 from grid.crews import Crew
 from grid.kept_crews import crew_in_memory, crew_kept
-from grid.kept_ground import KeptGround, kept_ground
+from grid.kept_ground import KeptGround, Streets, kept_ground
 from grid.nearest import Measured, choose, measure
 
 # More segments than this never meet in one crossing.
@@ -138,11 +138,11 @@ def locate(
     of other streets.
     """
     kept = kept_ground(session)
-    if kept is not None and street_id is None and isfinite(x_m) and isfinite(y_m):
+    if kept is not None and isfinite(x_m) and isfinite(y_m):
         marks = read_marks(session)
         found = None
         if marks is not None:
-            found = _from_memory(kept, marks, x_m, y_m, at, neighbour_m)
+            found = _from_memory(kept, marks, x_m, y_m, at, neighbour_m, street_id)
         if found is not None:
             return found
     return _from_tables(session, x_m, y_m, at, neighbour_m, street_id)
@@ -161,7 +161,13 @@ def crew_of(session: Session, located: Located, at: datetime) -> Crew | None:
 
 
 def _from_memory(
-    kept: KeptGround, marks: Marks, x_m: float, y_m: float, at: datetime, neighbour_m: float
+    kept: KeptGround,
+    marks: Marks,
+    x_m: float,
+    y_m: float,
+    at: datetime,
+    neighbour_m: float,
+    named_street: int | None,
 ) -> Located | None:
     """The answer from memory; None when what is kept is not what the session sees."""
     parts = kept.current(marks)
@@ -170,7 +176,11 @@ def _from_memory(
     streets, holdings = parts
     at_us = (at - EPOCH) // MICROSECOND
     near = []
-    for row, measured in streets.near(x_m, y_m, neighbour_m, CANDIDATES):
+    if named_street is None:
+        measured_rows = streets.near(x_m, y_m, neighbour_m, CANDIDATES)
+    else:
+        measured_rows = _all_candidates(streets, x_m, y_m, neighbour_m)
+    for row, measured in measured_rows:
         street_id = int(streets.street_ids[row])
         near.append(
             Near(
@@ -190,11 +200,26 @@ def _from_memory(
         return named(holdings.of_side(one.segment_id, side, at_us, marks.now_us))
 
     drawn = named(holdings.of_area(x_m, y_m, at_us, marks.now_us))
-    found = _decided(near, near, holder, drawn, neighbour_m) if near else None
+    owners = [one for one in near if named_street is not None and one.street_id == named_street]
+    found = _decided(near, owners or near, holder, drawn, neighbour_m) if near else None
     if found is None or found.grid is None:
         return found
     crew = crew_in_memory(kept, marks, found.grid.id, found.segment_id, at)
     return found if crew is None else replace(found, crew=(at, crew))
+
+
+def _all_candidates(
+    streets: Streets, x_m: float, y_m: float, reach_m: float
+) -> list[tuple[int, Measured]]:
+    """As many candidates as the database gives, however far: the named street may not be the nearest."""
+    if streets.raster is None:
+        return []
+    reach_m = max(reach_m, 2 * streets.raster.cell_m)
+    while True:
+        found = streets.near(x_m, y_m, reach_m, CANDIDATES)
+        if not found or len(found) >= min(CANDIDATES, len(streets.ids)):
+            return found
+        reach_m *= 2
 
 
 def _from_tables(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, text, update
+from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from grid.core.crs import plane_for
+from grid.core.database import ask
 from grid.core.errors import Conflict
 from grid.models import Town
 
@@ -26,12 +27,12 @@ class TownFacts:
 
 def town_facts(session: Session) -> TownFacts:
     """The town's facts; Conflict `town.empty` before any street was imported."""
-    row = session.execute(
-        select(Town.name, Town.name_en, Town.plane_epsg, Town.ground_version, Town.learned_version)
-    ).one_or_none()
-    if row is None:
+    rows = ask(
+        session, "select name, name_en, plane_epsg, ground_version, learned_version from town"
+    )
+    if not rows:
         raise Conflict("town.empty")
-    return TownFacts(*row)
+    return TownFacts(*rows[0])
 
 
 def ensure_town(

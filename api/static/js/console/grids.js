@@ -109,6 +109,7 @@ async function preview() {
         h("a", { class: "number", href: `/console/incidents/${encodeURIComponent(each.number)}`, text: each.number }),
         ` ${each.person_now || "–"} → ${each.person_then || "–"}`))),
       allow && h("label", { class: "row" }, allow, t("grids.allow")), apply));
+    box.scrollIntoView({ block: "nearest" });
   } catch (problem) {
     fill(box, h("p", { class: "note red", role: "alert" }, icon("warning"), h("span", { text: problem.message })));
   }

@@ -188,7 +188,8 @@ def test_a_task_of_the_whole_unit_is_seen_by_all_and_taken_by_one(desk: Office) 
 
     def mine() -> dict[str, Any]:
         tasks = desk.get("cleaner", "/field/desk").json()["tasks"]
-        found: dict[str, Any] = next(t for t in tasks if t["incident"]["number"] == number)
+        ours = [t for t in tasks if t["incident"]["number"] == number]
+        found: dict[str, Any] = max(ours, key=lambda task: int(task["id"]))
         return found
 
     assert (mine()["of_unit"], mine()["taken_by"]) == (True, None)

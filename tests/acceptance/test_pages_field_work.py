@@ -422,7 +422,7 @@ def test_the_shift_is_signed_and_the_way_is_kept_only_on_it(
         sent(page)
         for n in range(1, 5):
             place = {"longitude": spot.lon + n * 0.0002, "latitude": spot.lat, "accuracy": 8}
-            seen.context.set_geolocation(place)  # type: ignore[arg-type]
+            seen.context.set_geolocation(place)
             page.wait_for_timeout(250)
         page.click("[data-sign=out]")
         expect(page.locator("[data-shift=off]")).to_be_visible()

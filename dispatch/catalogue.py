@@ -68,6 +68,7 @@ class ChannelFacts:
     open_to_all: bool
     reply: tuple[float | None, str | None] = (None, None)
     reply_emergency: tuple[float | None, str | None] = (None, None)
+    machine: bool = False
 
     def reply_limit(
         self, now: datetime, urgency: str | None, calendar: WorkCalendar
@@ -194,6 +195,7 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
             row.open_to_all,
             (row.reply_value, row.reply_unit),
             (row.reply_emergency_value, row.reply_emergency_unit),
+            row.machine,
         )
         for row in session.scalars(select(models.Channel))
     }

@@ -16,6 +16,8 @@ from sqlalchemy import Row, insert, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from dispatch.duplicates import flag_likely
+from dispatch.likeness import LikenessRules
 from dispatch.models import Notice
 from dispatch.moves import ENDED
 from dispatch.notice_models import Delivery
@@ -47,7 +49,7 @@ _LISTENED = text(
     "select i.id from incident i where i.id = any(:ids) and (exists (select 1 from reporter r"
     " where r.incident_id = i.id and r.tell_by is not null) or exists (select 1 from incident m"
     " join reporter r on r.incident_id = m.id and r.tell_by is not null"
-    " where m.status = 'merged' and m.facts->>'merged_into' = i.number))"
+    " where m.merged_into_id = i.id))"
 )
 _NOTICES = text("select id from notice where spread_at is null order by id limit :most")
 _URGENT = (
@@ -79,7 +81,7 @@ _TO_REPORTERS = text(
     " from notice n join incident i on i.id = n.incident_id join lateral ("
     "  select own.* from reporter own where own.incident_id = i.id union all"
     "  select other.* from incident m join reporter other on other.incident_id = m.id"
-    "  where m.status = 'merged' and m.facts->>'merged_into' = i.number and n.kind = 'finished'"
+    "  where m.merged_into_id = i.id and n.kind = 'finished'"
     " ) r on r.tell_by = any(:gateways)"
     " where n.id = any(:ids) and n.audience = 'resident' on conflict do nothing"
 )
@@ -104,6 +106,8 @@ def spread(session: Session, settings: NoticeSettings, now: datetime) -> Spread:
     events = session.execute(_EVENTS, {"most": BATCH}).all()
     if events:
         _tell_of_events(session, events, now)
+        # After the commit of the report, so that nobody who reports waits for it.
+        flag_likely(session, [event.id for event in events], LikenessRules(), now)
     ids = list(session.scalars(_NOTICES, {"most": BATCH}))
     if ids:
         gateways = [k for k, url in (("sms", settings.sms_url), ("mail", settings.mail_url)) if url]

@@ -12,9 +12,15 @@ MOST_EARLIER = 20
 
 
 def reporters_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
-    """Who reported an incident: `name`, `phone` (None when not given or taken away), `anonymised_at`."""
+    """Who reported an incident, or one that was merged into it: `number` (whose report), `name`, `phone` (None when
+    not given or taken away), `anonymised_at`.
+    """
     rows = session.execute(
-        text("select name, phone, anonymised_at from reporter where incident_id = :id order by id"),
+        text(
+            "select i.number, r.name, r.phone, r.anonymised_at from incident i"
+            " join reporter r on r.incident_id = i.id where i.id = :id or i.merged_into_id = :id"
+            " order by i.id <> :id, r.id"
+        ),
         {"id": incident_id},
     )
     return [dict(row._mapping) for row in rows]

@@ -32,7 +32,11 @@ CHANNELS = (
     ("system", "系统对接", "Other system", "wgs84", True, False),
     ("citizen", "市民上报", "Citizen report", "wgs84", False, True),
     ("wechat", "微信上报", "WeChat report", "gcj02", False, True),
+    ("camera", "摄像头识别", "Camera", "wgs84", True, False),
+    ("sensor", "物联感知", "Sensor", "wgs84", True, False),
 )
+# Channels that repeat themselves: within their window they attach to the open incident.
+MACHINES = frozenset({"camera", "sensor"})
 # The answer that 12345 owes the caller: of the kinds in data/reply_limits.csv, complaints and emergencies.
 REPLIES = {"hotline_12345": ("complaint", "emergency")}
 # Whoever sweeps comes when the repair is done; the other helpers begin at once.
@@ -87,7 +91,10 @@ def load_seeds(session: Session, country: str, years: Iterable[int]) -> None:
     names = ("code", "name_zh", "name_en", "datum", "trusted", "open_to_all")
     session.execute(
         insert(models.Channel).on_conflict_do_nothing(),
-        [dict(zip(names, row, strict=True)) | _reply(row[0]) for row in CHANNELS],
+        [
+            dict(zip(names, row, strict=True)) | _reply(row[0]) | {"machine": row[0] in MACHINES}
+            for row in CHANNELS
+        ],
     )
     _load_chasing(session)
     known = set(session.scalars(select(models.CalendarYear.year)))

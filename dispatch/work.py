@@ -109,6 +109,8 @@ class Work:
         self.tasks = incidents.tasks_of_round(session, incident.id)
         self.lines: list[tuple[str, Line]] = []
         self.values: dict[str, Any] = {}
+        # What each task was when the incident was merged; `dispatch/merging.py` reads it from the record.
+        self.kept_tasks: list[dict[str, Any]] = []
         self._round = max((task.round for task in self.tasks), default=0)
 
     @property
@@ -144,6 +146,13 @@ class Work:
         who = "system" if actor is THE_SYSTEM else self.actor.key
         self.lines.append((who, replace(line, detail=detail or {})))
 
+    def check(self, name: str, asked: Asked) -> None:
+        """Whether the move may be made now; raises what `check_move` raises and changes nothing."""
+        standing = self.standing.at(self.now, self.catalogue.calendar)
+        flow.check_move(
+            name, self.as_actor(), standing.facts, self._given(asked), self.rules, self.now
+        )
+
     def incident_move(self, asked: Asked) -> None:
         """A move of the incident itself, and what follows from it."""
         self._count_tasks()
@@ -156,7 +165,7 @@ class Work:
             condition = self.catalogue.condition(asked.condition, self.category(), self.now)
             given = replace(given, filing_condition=condition.code if condition else None)
             self.values["condition_id"] = condition.id if condition else None
-        self.move(asked.move, actor, given)
+        self.move(asked.move, actor, given, self._told_beside(asked))
         self._after(asked)
         self._follow()
 
@@ -300,6 +309,14 @@ class Work:
         ended = self.state in ENDED
         incidents.keep_plan(self.session, self.incident.id, occasions, self._wake_at(), ended=ended)
 
+    def _told_beside(self, asked: Asked) -> dict[str, Any]:
+        """What the record keeps beside the move's own words."""
+        if asked.move == "merge":
+            return {"into": str(asked.to), "tasks": [_as_kept(task) for task in self.tasks]}
+        if asked.move == "unmerge":
+            return {"from": self.standing.facts.merged_into}
+        return {}
+
     def _after(self, asked: Asked) -> None:
         """Tasks and notices that follow from a move of the incident."""
         move = asked.move
@@ -322,6 +339,11 @@ class Work:
             self._returned(lead, asked.note)
         elif move == "hand_back":
             self._withdraw([lead] if lead else [], asked.note)
+        elif move == "merge":
+            self._tell_workers("task_merged", asked.note, into=str(asked.to))
+            self._withdraw(self.tasks, asked.note)
+        elif move == "unmerge":
+            self._as_before()
         elif self.state in ENDED:
             self._withdraw(self.tasks, asked.note)
         elif move in ("check_failed", "reject_result", "not_content"):
@@ -410,6 +432,19 @@ class Work:
         self._round += 1
         if offers:
             self._give(offers)
+
+    def _as_before(self) -> None:
+        """Tasks of a merged incident are again what they were; what was offered may be accepted as long as a new task."""
+        kept = {item["id"]: item for item in self.kept_tasks}
+        until = accept_by(self.now, self.catalogue.calendar, self.category(), self.catalogue.stages)
+        for task in self.tasks:
+            if task.id not in kept or task.status == kept[task.id]["status"]:
+                continue
+            task.status = kept[task.id]["status"]
+            task.ended_at = task.ended_by = task.note = None
+            task.accept_by = until if task.status == TaskState.OFFERED.value else None
+            if TaskState(task.status) in TASK_OPEN and task.assignee_id is not None:
+                self._tell(task.assignee_id, "task_unmerged", post=task.post)
 
     def _resumed(self) -> None:
         """Suspended work goes on where it stood; what was offered may be accepted as long as a new task."""
@@ -631,13 +666,18 @@ class Work:
             self.session, self.incident.id, None, kind, values, self.now, audience=audience
         )
 
-    def _tell_workers(self, kind: str, note: str | None) -> None:
+    def _tell_workers(self, kind: str, note: str | None, **more: Any) -> None:
         """Whoever has an open task hears of a decision; of supervision also the dispatcher."""
         people = {t.assignee_id for t in self.tasks if TaskState(t.status) in UNENDED}
         for staff_id in sorted(person for person in people if person is not None):
-            self._tell(staff_id, kind, reason=note)
+            self._tell(staff_id, kind, reason=note, **more)
         if kind == "supervised":
             self._tell_role("dispatcher", kind, reason=note)
+
+
+def _as_kept(task: Task) -> dict[str, Any]:
+    """A task as the record keeps it while its incident is merged."""
+    return {"id": task.id, "post": task.post, "person": task.assignee_id, "status": task.status}
 
 
 _TOLD = {

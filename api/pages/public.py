@@ -22,6 +22,7 @@ from api.schemas import lamp_of
 from dispatch import evidence as evidence_store
 from dispatch import reading
 from dispatch.intake import Report, take_in
+from dispatch.merging import lead_of
 from dispatch.moves import ENDED
 from dispatch.placing import GivenPoint
 from grid.core.errors import BadInput, NotFound, TooMany
@@ -133,6 +134,7 @@ def track(
     services: ServicesDep,
     now: Now,
     new: str = "",
+    merged: str = "",
 ) -> Response:
     """Where a report stands, in plain words."""
     try:
@@ -147,6 +149,10 @@ def track(
             title_key="error.title_404",
             detail=translate(language, "track.not_found"),
         )
+    lead = lead_of(session, number)
+    if lead is not None:
+        # One problem, one story: whoever reported it too follows the incident that is worked on.
+        return RedirectResponse(f"/track/{lead}?merged={number}", status_code=303)
     ended = row["status"] in ENDED
     zone = services.settings.town.zone
     shown = {
@@ -174,6 +180,7 @@ def track(
         steps=STEPS,
         step=None if ended and row["status"] not in STEP_OF else step,
         new=new,
+        merged=merged if merged and lead_of(session, merged) == number else "",
     )
 
 

@@ -55,6 +55,8 @@ class TownSettings(BaseSettings):
     photo_needed: bool = True
     rework: Literal["runs_on", "starts_anew"] = "runs_on"
     linkage: Literal["category", "by_hand"] = "category"
+    machine_m: float = Field(default=20.0, gt=0, le=200)
+    machine_minutes: float = Field(default=60.0, gt=0, le=10_080)
     position_days: int = Field(default=30, ge=1)
 
     @cached_property

@@ -56,7 +56,8 @@ left join (
         max(staff_id) filter (where post = 'leader') as leader_id
     from public.post_holding where segment_id is not null and valid @> gis.moment() group by segment_id
 ) o on o.segment_id = s.id
-where s.since_at <= gis.ground_moment() and (s.gone_at is null or s.gone_at > gis.moment());
+-- In a query of its own it is worked out once, not for every row.
+where s.since_at <= (select gis.ground_moment()) and (s.gone_at is null or s.gone_at > gis.moment());
 
 create view gis.grids as
 select g.id, g.code, g.name, g.name_en, b.segments, b.length_m,

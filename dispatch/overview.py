@@ -81,7 +81,7 @@ def marks(session: Session, asked: IncidentFilter, now: datetime, cell: float) -
         return Marks(len(rows), [_mark(row) for row in rows], [])
     cells = session.execute(
         text(
-            "select count(*) as count, avg(st_x(i.point)) as lon, avg(st_y(i.point)) as lat,"  # noqa: S608 (our own text)
+            "select count(*) as n, avg(st_x(i.point)) as lon, avg(st_y(i.point)) as lat,"  # noqa: S608 (our own text)
             f" max({_LAMP}) as lamp, min(i.number) as number, min(i.status) as status"
             f" from incident i {where.sql()}"
             " group by floor(st_x(i.point) / :cell), floor(st_y(i.point) / :cell)"
@@ -89,13 +89,13 @@ def marks(session: Session, asked: IncidentFilter, now: datetime, cell: float) -
         ),
         values,
     ).all()
-    alone = [_mark(row) for row in cells if row.count == 1]
+    alone = [_mark(row) for row in cells if row.n == 1]
     together = [
-        {"count": row.count, "lon": row.lon, "lat": row.lat, "lamp": _lamp(row.lamp)}
+        {"count": row.n, "lon": row.lon, "lat": row.lat, "lamp": _lamp(row.lamp)}
         for row in cells
-        if row.count > 1
+        if row.n > 1
     ]
-    return Marks(sum(row.count for row in cells), alone, together)
+    return Marks(sum(row.n for row in cells), alone, together)
 
 
 def neighbours(

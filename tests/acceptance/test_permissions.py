@@ -134,6 +134,8 @@ PAGES: dict[str, str] = {
     "/field/manifest.webmanifest": OPEN,
     "/account": SIGNED_IN,
     "/console": "console",
+    "/console/grids": "console",
+    "/console/handover": "console",
     "/console/incidents/{number}": "console",
     "/field": "field",
     "/admin": "administer",

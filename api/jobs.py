@@ -32,8 +32,8 @@ from dispatch.notice_models import PeriodicRun
 from dispatch.outside_candidates import sweep_outside
 from dispatch.personal import anonymise
 from dispatch.seal import seal_record
-from grid.change_counts import add_up
 from dispatch.sent_once import forget_sent
+from grid.change_counts import add_up
 from grid.core.database import database_url
 from grid.core.errors import Trouble
 from grid.kept_territory import keep_if_free

@@ -6,6 +6,7 @@ the answer would leave before the commit.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import secrets
@@ -53,19 +54,29 @@ def get_services(request: Request) -> Services:
 async def get_session(request: Request) -> AsyncIterator[Session]:
     """A session, committed when the route has returned and before its answer leaves.
 
-    What ends gives a connection back, so it must not wait for a thread behind those that wait for a connection:
-    it has a thread of its own.
+    Only so many requests have one at once as there are connections; the others wait here, without a thread.
+    Else, when many come at once, all threads wait for connections that nobody can give back without a thread.
     """
     services: Services = request.app.state.services
-    session = services.sessions()
-    try:
-        yield session
-    except BaseException:
+    async with _room(request):
+        session = services.sessions()
+        try:
+            yield session
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(session.close, limiter=anyio.CapacityLimiter(1))
+            raise
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(session.close, limiter=anyio.CapacityLimiter(1))
-        raise
-    with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(_end, session, limiter=anyio.CapacityLimiter(1))
+            await anyio.to_thread.run_sync(_end, session, limiter=anyio.CapacityLimiter(1))
+
+
+def _room(request: Request) -> asyncio.Semaphore:
+    """How many requests may have a session at once; some connections are left to the live feed and the worker."""
+    state = request.app.state
+    if not hasattr(state, "room"):
+        state.room = asyncio.Semaphore(max(2, state.services.settings.database.pool_size * 3 // 2))
+    room: asyncio.Semaphore = state.room
+    return room
 
 
 def _end(session: Session) -> None:

@@ -34,7 +34,7 @@ def assert_whole(whole, boundary):
     assert bad_parts(whole, boundary) == []
 
 
-THIN_M = 0.03  # the rule's own ground may be thinner than a hand where a street meets itself
+THIN_M = 0.04  # half of the thinnest ground that the tracing is sure to find (PROBES), and a little
 
 
 def near_by_the_rule(index, left, right, x, y, label):

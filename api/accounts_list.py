@@ -47,9 +47,7 @@ def list_accounts(session: Session, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def add_account(
-    session: Session, username: str, name: str, role: str, staff_no: str | None
-) -> str:
+def add_account(session: Session, username: str, name: str, role: str, staff_no: str | None) -> str:
     """Makes an account and tells its one-time password.
 
     Raises Conflict `account.taken`; BadInput `account.username_bad`, `account.role_unknown`,

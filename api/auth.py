@@ -141,8 +141,9 @@ def account_of(session: Session, secret: str, kind: str, now: datetime) -> Accou
     )
     if not rows:
         return None
-    *who, csrf, scopes, must_change = rows[0]
-    return Account(*who, csrf, None if scopes is None else frozenset(scopes), must_change)
+    key, username, name, role, staff_id, csrf, scopes, must_change = rows[0]
+    limited = None if scopes is None else frozenset(scopes)
+    return Account(key, username, name, role, staff_id, csrf, limited, must_change)
 
 
 def known_as(row: AccountRow, csrf: str = "", scopes: list[str] | None = None) -> Account:

@@ -156,4 +156,5 @@ def _candidates(
 
 def _same(offer: Found, candidate: dict[str, Any]) -> bool:
     """Within about 30 m."""
-    return abs(offer.lon - candidate["lon"]) < 3e-4 and abs(offer.lat - candidate["lat"]) < 3e-4
+    apart = max(abs(offer.lon - candidate["lon"]), abs(offer.lat - candidate["lat"]))
+    return bool(apart < 3e-4)

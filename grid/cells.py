@@ -38,6 +38,7 @@ class CellsMade:
     communities: int
     widened: int = 0
 
+
 # The cell of a point: longitude, latitude.
 CELL_AT = """
     select code from cell

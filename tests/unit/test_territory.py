@@ -34,7 +34,7 @@ def assert_whole(whole, boundary):
     assert bad_parts(whole, boundary) == []
 
 
-THIN_M = 0.04  # half of the thinnest ground that the tracing is sure to find (PROBES), and a little
+THIN_M = 0.1  # where a wedge of ground ends, the tracing may leave out the last of it, thinner than twice this
 
 
 def near_by_the_rule(index, left, right, x, y, label):

@@ -22,9 +22,7 @@ def upgrade() -> None:
     op.create_unique_constraint(op.f("uq_account_oidc_subject"), "account", ["oidc_subject"])
     op.add_column("access_key", sa.Column("name", sa.Text(), nullable=True))
     op.add_column("access_key", sa.Column("scopes", postgresql.ARRAY(sa.Text()), nullable=True))
-    op.add_column(
-        "reporter", sa.Column("anonymised_at", sa.DateTime(timezone=True), nullable=True)
-    )
+    op.add_column("reporter", sa.Column("anonymised_at", sa.DateTime(timezone=True), nullable=True))
     op.create_table(
         "personal_read",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch import workflow as flow
-from dispatch.catalogue import CategoryFacts
+from dispatch.catalogue import CategoryFacts, ConditionFacts
 from dispatch.facts import THE_SYSTEM, Given
 from dispatch.incidents import Line
 from dispatch.intake import (
@@ -137,7 +137,7 @@ class Work:
         """One move through the table; its line is kept for the record."""
         category = self.category()
         code = given.filing_condition or self.standing.facts.filing_condition
-        condition = self.catalogue.condition(code, category, self.now) if code else None
+        condition = self._condition(code, category)
         calendar, stages = self.catalogue.calendar, self.catalogue.stages
         limits = stage_limits(self.now, calendar, category, condition, stages)
         self.standing, line = advance(
@@ -145,6 +145,15 @@ class Work:
         )
         who = "system" if actor is THE_SYSTEM else self.actor.key
         self.lines.append((who, replace(line, detail=detail or {})))
+
+    def _condition(self, code: str | None, category: CategoryFacts | None) -> ConditionFacts | None:
+        """The filing condition as it was when the incident was filed: a limit changed since leaves it alone."""
+        if code is None:
+            return None
+        filed = self.values.get("condition_id", self.incident.condition_id)
+        known = self.catalogue.conditions.get(category.code, ()) if category else ()
+        kept = next((c for c in known if c.id == filed and c.code == code), None)
+        return kept or self.catalogue.condition(code, category, self.now)
 
     def check(self, name: str, asked: Asked) -> None:
         """Whether the move may be made now; raises what `check_move` raises and changes nothing."""

@@ -107,7 +107,7 @@ _OF: dict[str, tuple[Column, ...]] = {
         _c("number", "text", "案件编号", "Incident number"),
         _c("version", "integer", "变更次数", "How often it was changed"),
         _c("status", "text", "状态", "State", "", "reported, verifying, accepted, filed, dispatched, in_disposal, disposed, checking, pending_close, suspended, closed, refused, declined, voided, merged, fixed_on_spot"),
-        _c("queue", "text", "等待人工的队列", "Queue in which it waits for a person", "", "place_needed, category_needed, no_grid, no_person"),
+        _c("queue", "text", "等待人工的队列", "Queue in which it waits for a person", "", "place_needed, to_accept, to_file, to_dispatch, returned, not_accepted, to_check, to_close"),
         _c("channel", "text", "渠道编码", "Channel it came by"),
         _c("external_id", "text", "来源系统编号", "Its id in the system it came from"),
         _c("category", "text", "类别编码", "Category code"),

@@ -18,7 +18,7 @@ ALWAYS = (
 )
 QUEUES = (
     *ALWAYS,
-    *("to_accept", "verifying", "category_needed", "no_person", "no_grid", "to_assign"),
+    *("to_accept", "verifying", "to_assign"),
     *("task_returned", "to_feed_back", "to_send_check", "extension_asked", "suspension_asked"),
     *("question_open", "suspended"),
 )

@@ -5,7 +5,7 @@ import { language, named, t } from "../messages.js";
 import { suggestions } from "./suggest.js";
 
 export function categoryBox(incident, { categories, onDone }) {
-  if (incident.queue !== "category_needed" || !incident.location) return null;
+  if (incident.category || incident.queue !== "to_file" || !incident.location) return null;
   const select = h("select", { id: "panel-category", required: true }, h("option", { value: "", text: t("move.choose_person") }));
   const add = (group, entries) => entries.length && select.append(h("optgroup", { label: group }, entries.map((entry) => h("option", { value: entry.code, text: named(entry) }))));
   const groups = Map.groupBy ? Map.groupBy(categories, (entry) => entry[`class_${language}`]) : new Map([["", categories]]);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -15,6 +15,9 @@ from grid.core.errors import BadInput
 from maps.dictionary import dictionary
 from maps.export_formats import Job
 from maps.export_rows import shapes_of
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
 
 SHEET_ROWS = 1_048_575
 # Signs that XML cannot hold.
@@ -68,9 +71,21 @@ def write_xlsx(job: Job) -> None:
     Raises BadInput `export.too_many_rows`.
     """
     from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
 
     book = Workbook(write_only=True)
+    try:
+        _fill_book(book, job)
+        book.save(job.file)
+    finally:
+        # A sheet that is let go half-written complains when it is collected, in whatever runs then.
+        for sheet in book.worksheets:
+            if not sheet.closed:
+                sheet.close()
+
+
+def _fill_book(book: Workbook, job: Job) -> None:
+    from openpyxl.cell import WriteOnlyCell
+
     sheet = book.create_sheet(job.layer.name)
     sheet.freeze_panes = "A2"
     schema = _with_places(job.batches.schema)
@@ -104,7 +119,6 @@ def write_xlsx(job: Job) -> None:
         about.append(list(entry.values()))
     about.append([])
     about.append([f"CRS: {job.target.name}", f"Time zone: {job.zone}"])
-    book.save(job.file)
 
 
 def _with_places(schema: pa.Schema) -> pa.Schema:

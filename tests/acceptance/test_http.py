@@ -399,6 +399,18 @@ def test_history_tells_every_step_with_its_actor(
     problem(desk.get("operator", "/incidents/20250101-999999/history"), 404, "incident.unknown")
 
 
+def test_what_wants_only_a_category_waits_to_be_filed_and_then_goes_on(desk: Office) -> None:
+    lon, lat = desk.ground_of("cleaner")
+    location = {"lon": lon, "lat": lat, "datum": "wgs84"}
+    body = {"channel": "patrol", "description": "这里有问题", "location": location}
+    made = desk.post("operator", "/incidents", body).json()
+    assert (made["queue"], made["category"], made["tasks"]) == ("to_file", None, [])
+    given = {**location, "category": "06042", "version": made["version"]}
+    answer = desk.post("dispatcher", f"/incidents/{made['number']}/place", given).json()
+    assert (answer["status"], answer["queue"]) == ("in_disposal", None)
+    assert answer["tasks"][0]["assignee"]["name"]
+
+
 # Moves.
 
 

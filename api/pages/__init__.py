@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from api.pages import administration, console, elsewhere, entrance, field, own_account, public
+from api.pages import (
+    administration,
+    console,
+    elsewhere,
+    entrance,
+    exports,
+    field,
+    maps,
+    own_account,
+    public,
+)
 
 routers = (
     administration.router,
@@ -12,6 +22,8 @@ routers = (
     console.router,
     field.router,
     public.router,
+    maps.router,
+    exports.router,
 )
 
 __all__ = ["routers"]

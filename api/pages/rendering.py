@@ -72,6 +72,18 @@ def page(
     return answer
 
 
+def standalone(request: Request, template: str, **values: Any) -> str:
+    """A template alone, in the reader's language: for files that people keep."""
+    language = get_language(request)
+
+    def t(key: str, **filled: object) -> str:
+        return translate(language, key, **filled)
+
+    return _templates.get_template(template).render(
+        t=t, language=language, html_lang=HTML_LANG[language], **values
+    )
+
+
 def map_of(request: Request, *, clustered: bool = False, mark: Mark | None = None) -> MapPieces:
     """The town's map for this page: the base map of the settings, or a plain ground without one."""
     web = get_services(request).settings.web

@@ -31,7 +31,12 @@ ARGUMENTS = [
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
 # The browser says so itself when a test takes the network away, or asks for what is refused on purpose.
-EXPECTED_NOISE = ("ERR_INTERNET_DISCONNECTED", "the server responded with a status of")
+EXPECTED_NOISE = (
+    "ERR_INTERNET_DISCONNECTED",
+    "the server responded with a status of",
+    # Advice on how leaflet.heat reads its canvas.
+    "willReadFrequently",
+)
 
 
 @contextmanager

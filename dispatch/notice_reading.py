@@ -192,8 +192,6 @@ def audiences(session: Session, staff_id: int | None, role: str) -> list[str]:
     """The audiences somebody belongs to beside themselves: the role and the unit."""
     found = [f"role:{role}"]
     if staff_id is not None:
-        unit = session.scalar(
-            text("select unit_id from staff where id = :id"), {"id": staff_id}
-        )
+        unit = session.scalar(text("select unit_id from staff where id = :id"), {"id": staff_id})
         found += [f"unit:{unit}"] if unit is not None else []
     return found

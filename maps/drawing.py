@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 Kind = Literal["fill", "line", "dot", "ramp"]
 
 # Every set keeps its order in grey and for colour-blind eyes. Light to dark: more.
-BLUES = ("#e6eff8", "#b5d0ea", "#74a9d8", "#2f7bbb", "#0a4583")
-ORANGES = ("#fdf0d9", "#fdce8a", "#f5993f", "#cf5b16", "#8a2c05")
+BLUES = ("#d9e6f3", "#afcce8", "#74a9d8", "#2f7bbb", "#0a4583")
+ORANGES = ("#fbe6c4", "#fdce8a", "#f5993f", "#cf5b16", "#8a2c05")
 # Fewer (purple) over none (grey) to more (orange): Brewer's PuOr.
-LESS_MORE = ("#5e3c99", "#b2abd2", "#ececec", "#fdb863", "#c75100")
+LESS_MORE = ("#5e3c99", "#b2abd2", "#dedede", "#fdb863", "#c75100")
 # Paul Tol's "muted" set for things without an order.
 APART = (
     *("#88ccee", "#cc6677", "#ddcc77", "#117733", "#882255"),

@@ -64,6 +64,8 @@ def print_map(
         spine.set_color("#4a5663")
     _fit(axes, drawing, epsg)
     _draw(axes, drawing, epsg, type_)
+    axes.set_xlabel("")
+    axes.set_ylabel("")
     _scale_bar(axes, type_)
     _north(axes, type_, words)
     figure.text(0.03, 0.945, drawing.title, fontproperties=type_.of(19, bold=True), va="center")

@@ -29,12 +29,15 @@ Builder = Callable[[Session, Asked, Words], Drawing]
 
 @dataclass(frozen=True, slots=True)
 class MapKind:
-    """A map of the list: its choices (`by`), the first is what is shown without a choice. `incidents`: it counts them."""
+    """A map of the list: its choices (`by`), the first is what is shown without a choice. `incidents`: it counts them;
+    `grounds`: it fills the ground of grids.
+    """
 
     build: Builder
     choices: tuple[str, ...] = ()
     needs_period: bool = True
     incidents: bool = True
+    grounds: bool = False
 
 
 MAPS: Mapping[str, MapKind] = {
@@ -43,14 +46,15 @@ MAPS: Mapping[str, MapKind] = {
         ("grid", "officer", "cleaner", "gardener", "maintainer", "leader", "posts"),
         needs_period=False,
         incidents=False,
+        grounds=True,
     ),
     "incidents": MapKind(incidents, ("category", "status")),
     "heat": MapKind(heat),
     "hotspots": MapKind(hot_spots, ("squares", "cells", "segments")),
-    "load": MapKind(load, ("count", "per_km")),
-    "on_time": MapKind(on_time, ("on_time", "overdue")),
+    "load": MapKind(load, ("count", "per_km"), grounds=True),
+    "on_time": MapKind(on_time, ("on_time", "overdue"), grounds=True),
     "patrol": MapKind(patrol, incidents=False),
-    "compare": MapKind(compared),
+    "compare": MapKind(compared, grounds=True),
 }
 
 

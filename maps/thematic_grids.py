@@ -196,7 +196,10 @@ def compared(session: Session, asked: Asked, words: Words) -> Drawing:
     drawing = Drawing(
         "compare", words("maps.compare.title"), subtitle, notes=(words("maps.note_change"),)
     )
-    return _by_grid(drawing, grids, fills, legend, bubbles, after + before, asked, words)
+    total = int(after.sum())
+    return _by_grid(
+        drawing, grids, fills, legend, bubbles, after + before, asked, words, counted=total
+    )
 
 
 def _change_class(change: NDArray[np.float64], before: NDArray[np.float64]) -> list[int]:
@@ -224,7 +227,7 @@ def _by_grid(
     empty = None
     if not len(grids):
         empty = words("maps.empty_grids")
-    elif not total:
+    elif not total and not n.sum():
         empty = words("maps.empty_period")
     if not len(grids):
         return replace(drawing, empty=empty)

@@ -15,8 +15,18 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from api.deps import DbSession, Lang, Now, PageAccount, PageReach, ServicesDep, require
+from api.deps import (
+    DbSession,
+    Lang,
+    Now,
+    PageAccount,
+    PageReach,
+    ServicesDep,
+    get_language,
+    require,
+)
 from api.i18n import Language, translate
+from api.layers import keep_territory_now
 from api.pages.console import QUEUES, STATUSES
 from api.pages.rendering import page, standalone
 from api.services import Services
@@ -35,6 +45,8 @@ router = APIRouter(include_in_schema=False)
 STATIC = Path(__file__).resolve().parent.parent / "static"
 # What a map without a period shows.
 DAYS = 90
+# So many segments are traced within a moment of waiting.
+SOON_TRACED = 5_000
 PRINTS = {"png": "image/png", "pdf": "application/pdf"}
 
 
@@ -123,6 +135,8 @@ def one_map(
     words: Words = partial(translate, language)
     zone = services.settings.town.zone
     filters = asked.of(scope, zone, now)
+    if stem in MAPS and MAPS[stem].grounds:
+        _keep_ground(session, services, now)
     drawing = thematic_map(
         session, stem, asked.by or None, filters, now, words, zone,
         with_names=account.may("see_people"), english=language == "en",
@@ -158,6 +172,18 @@ def one_map(
     )
 
 
+def _keep_ground(session: Session, services: Services, now: datetime) -> None:
+    """The territory made where none is kept yet, in a town where that takes a moment; else streets are drawn."""
+    kept, segments, grids = session.execute(
+        text(
+            "select exists (select 1 from kept_territory), (select count(*) from segment where gone_at is null),"
+            " exists (select 1 from grid where valid @> statement_timestamp())"
+        )
+    ).one()
+    if not kept and grids and segments <= SOON_TRACED:
+        keep_territory_now(services.engine, now)
+
+
 def _days(filters: IncidentFilter, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """A moment in the first and one in the last day of the period, in the town's zone."""
     until = filters.to_at or datetime.max.replace(tzinfo=zone)
@@ -171,7 +197,7 @@ def _file(
     """The map with everything inside; tiles of other hosts stay out."""
     pieces = render(thematic_folium(drawing, words), "")
     html = standalone(
-        request, "map_file.html", map=pieces, drawing=drawing, town=_town(session, "")[0],
+        request, "map_file.html", map=pieces, drawing=drawing, town=_town(session, get_language(request))[0],
         made_at=f"{now:%Y-%m-%d %H:%M}",
     )  # fmt: skip
     return inlined(html.replace(' nonce=""', ""), STATIC)

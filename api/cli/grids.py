@@ -179,11 +179,18 @@ def told(result: dict[str, Any], incidents: list[HandOver], dry_run: bool, as_js
     if as_json:
         finish({**result, "incidents": shown}, True)
         return
-    if shown:
-        table = Table(*shown[0])
-        for item in shown:
-            table.add_row(*("" if value is None else str(value) for value in item.values()))
-        Console(highlight=False).print(table)
+    show_incidents(incidents)
     finish({**result, "incidents": len(shown)}, False)
     if dry_run:
         say("cli.dry_run")
+
+
+def show_incidents(incidents: list[HandOver]) -> None:
+    """Open incidents that change owner, as a table."""
+    shown = [asdict(item) for item in incidents]
+    if not shown:
+        return
+    table = Table(*shown[0])
+    for item in shown:
+        table.add_row(*("" if value is None else str(value) for value in item.values()))
+    Console(highlight=False).print(table)

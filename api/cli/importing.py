@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import geopandas as gpd
 import pandas as pd
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from api.cli.differences import (
     layer_target,
@@ -18,13 +20,23 @@ from api.cli.differences import (
     show_difference,
     write_layer,
 )
+from api.cli.grids import From, moment_of, show_incidents
 from api.cli.handing import HandOvers, counts_of, hand_over_of
 from api.cli.opening import opened
 from api.cli.output import Json, finish, refused_plain, refused_rows, say, steps
+from api.cli.reporting import (
+    Report,
+    faults_of_file,
+    report_target,
+    show_faults,
+    write_report,
+)
 from dispatch.archive import import_incidents
 from dispatch.catalogue_import import load_categories
 from dispatch.checking import open_on_gone_segments
-from dispatch.following import follow_changes
+from dispatch.following import Followed, follow_changes
+from dispatch.ground_handover import incidents_at
+from grid.area_faults import counts_of as fault_counts
 from grid.areas import put_areas
 from grid.cells import load_cells
 from grid.core.datums import to_wgs84
@@ -145,15 +157,20 @@ def places(
     layer: Layer = None,
     mapping: Map = None,
     crs: Crs = None,
+    report: Report = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Import named places. Example: gridward import places poi.gpkg --map name=NAME,kind=TYPE"""
+    target = report_target(report)
     with opened(keep=not dry_run) as (_, session), steps() as step:
         step("read")
-        frame, refused = vector.read_places(file, layer, mapping_of(mapping), crs, datum_change)
+        known = mapping_of(mapping)
+        frame, refused = vector.read_places(file, layer, known, crs, datum_change)
+        faults = _faults(session, file, layer, known, crs, named="name", covering=False)
         changed = load_places(session, frame)
-    _told({"read": len(frame), "new_or_changed": changed}, refused, dry_run, as_json)
+    result = {"read": len(frame), "new_or_changed": changed}
+    _told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
 
 
 @app.command()
@@ -173,15 +190,20 @@ def boundaries(
     layer: Layer = None,
     mapping: Map = None,
     crs: Crs = None,
+    report: Report = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Import towns, townships and communities. Example: gridward import boundaries admin.geojson"""
+    target = report_target(report)
     with opened(keep=not dry_run) as (_, session), steps() as step:
         step("read")
-        frame, refused = vector.read_boundaries(file, layer, mapping_of(mapping), crs, datum_change)
+        known = mapping_of(mapping)
+        frame, refused = vector.read_boundaries(file, layer, known, crs, datum_change)
+        faults = _faults(session, file, layer, known, crs, named="name", by="level")
         changed = load_boundaries(session, frame)
-    _told({"read": len(frame), "new_or_changed": changed}, refused, dry_run, as_json)
+    result = {"read": len(frame), "new_or_changed": changed}
+    _told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
 
 
 @app.command()
@@ -190,30 +212,49 @@ def grids(
     layer: Layer = None,
     mapping: Map = None,
     crs: Crs = None,
+    report: Report = None,
+    from_: From = None,
+    hand_over: HandOvers = "offered",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import grids as areas or as lists of segments. Example: gridward import grids grids.geojson"""
+    """Import grids as areas or lists of segments. Example: gridward import grids grids.gpkg --from 2026-01-01"""
+    target, asked = report_target(report), hand_over_of(hand_over)
+    followed = Followed([], [])
     with opened(keep=not dry_run) as (services, session), steps() as step:
         step("read")
-        frame, refused = vector.read_grids(file, layer, mapping_of(mapping), crs, datum_change)
+        known = mapping_of(mapping)
+        frame, refused = vector.read_grids(file, layer, known, crs, datum_change)
         names = {
             row.code: GridName(row.code, row.name or row.code)
             for row in frame.itertuples(index=False)
         }
+        from_at = moment_of(from_, services.desk.zone, datetime.now(UTC))
         drawn = not ("segment_id" in frame and frame["segment_id"].notna().any())
+        faults = None
         if not drawn:
-            known = set(session.scalars(select(Segment.id).where(Segment.gone_at.is_(None))))
-            holdings = _listed(frame, known)
+            ids = set(session.scalars(select(Segment.id).where(Segment.gone_at.is_(None))))
+            holdings = _listed(frame, ids)
         else:
+            faults = _faults(session, file, layer, known, crs, named="code")
             holdings = segments_by_area(session, frame)
-        now = datetime.now(UTC)
-        changed = put_in_force(session, list(names.values()), holdings, now)
+        step("write")
+        changed = put_in_force(session, list(names.values()), holdings, from_at, hand_over=asked)
         if drawn:
-            put_areas(session, frame, now)
-        followed = follow_changes(session, services.desk, datetime.now(UTC))
-    told = {"grids": len(names), "sides_changed": changed, **counts_of(followed)}
-    _told(told, refused, dry_run, as_json)
+            put_areas(session, frame, from_at)
+        incidents = incidents_at(session, from_at)
+        if not dry_run:
+            followed = follow_changes(session, services.desk, datetime.now(UTC))
+    result = {
+        "grids": len(names), "sides_changed": changed, "from": from_at.isoformat(),
+        **counts_of(followed), **_reported(faults, target, as_json),
+    }  # fmt: skip
+    if as_json:
+        result["incidents"] = [asdict(one) for one in incidents]
+    else:
+        show_incidents(incidents)
+        result["incidents_changing_owner"] = len(incidents)
+    _told(result, refused, dry_run, as_json)
 
 
 @app.command()
@@ -374,6 +415,29 @@ def mapping_of(given: list[str] | None) -> dict[str, str] | None:
 def datum_change(lon: Any, lat: Any, datum: str) -> Any:
     """The change of datum that the readers call for tables with a `datum` column."""
     return to_wgs84(lon, lat, datum)
+
+
+def _faults(
+    session: Session, file: Path, layer: str | None, mapping: dict[str, str] | None, crs: str | None,
+    *, named: str, by: str | None = None, covering: bool = True,
+) -> gpd.GeoDataFrame:  # fmt: skip
+    return faults_of_file(
+        session, file, layer, mapping, crs, datum_change, named=named, by=by, covering=covering
+    )
+
+
+def _reported(
+    faults: gpd.GeoDataFrame | None, target: Path | None, as_json: bool
+) -> dict[str, Any]:
+    """The faults counted by kind, shown, and written to the file that was asked for."""
+    if faults is None:
+        return {}
+    if target is not None:
+        write_report(faults, target)
+    if not as_json:
+        show_faults(faults)
+    counted = {f"faults_{kind}": n for kind, n in fault_counts(faults).items()}
+    return counted | ({"report_file": str(target)} if target is not None else {})
 
 
 def _listed(frame: pd.DataFrame, known: set[int]) -> list[Holding]:

@@ -77,7 +77,7 @@ PAGES = [
 def test_no_page_has_a_serious_finding(
     browser: Browser, base: str, number: str, theme: str, size: tuple[int, int]
 ) -> None:
-    wrong: dict[str, list[str]] = {}
+    wrong: list[str] = []
     language = "zh" if theme == "light" else "en"
     who: str | None = None
     with visit(browser, base, language, size, color_scheme=theme, bypass_csp=True) as seen:
@@ -87,7 +87,5 @@ def test_no_page_has_a_serious_finding(
                 seen.sign_in(account)
                 who = account
             seen.page.goto(base + path.replace("{number}", number))
-            found = findings(seen)
-            if found:
-                wrong[path] = found
-    assert wrong == {}
+            wrong += [f"{path} {finding}" for finding in findings(seen)]
+    assert not wrong, "\n".join(wrong)

@@ -24,6 +24,8 @@ KINDS = ("invalid", "overlap", "gap", "sliver", "outside")
 SLIVER_M = 1.0
 # Areas that lie apart by less than this are meant to meet.
 MEANT_TO_MEET_M = 5.0
+# Half the width of what is rounding and no gap.
+HAIR_M = 0.002
 # How much of an area may lie beyond the town: two drawings of one border differ.
 OUTSIDE_SHARE = 0.01
 COLUMNS = ("kind", "of", "name", "other", "area_m2", "width_m", "why", "geometry")
@@ -117,17 +119,19 @@ def _gaps(
     wanted.append(shapely.buffer(closed, -half, join_style="mitre"))
     if within is not None:
         wanted = [shapely.intersection(shapely.union_all(wanted), within), within]
-    missing = as_area(shapely.difference(shapely.union_all(wanted), covered))
+    apart = shapely.difference(shapely.union_all(wanted), covered)
+    # Rounding leaves hairs along long borders, which would tie one gap to the next.
+    thinned = shapely.buffer(apart, -HAIR_M, join_style="mitre")
+    missing = as_area(shapely.buffer(thinned, HAIR_M, join_style="mitre"))
     if missing is None:
         return []
     names, tree = list(areas), shapely.STRtree(shapes)
     found = []
     for part in shapely.get_parts(missing):
-        # A mitre that is not quite undone is rounding, no gap.
-        if shapely.area(part) <= SHARED_M2 or width_m(part) < 1e-3:
+        if shapely.area(part) <= SHARED_M2:
             continue
         beside = sorted(
-            names[k] for k in tree.query(part, predicate="dwithin", distance=0.01).tolist()
+            names[k] for k in tree.query(part, predicate="dwithin", distance=2 * HAIR_M).tolist()
         )
         # A bay of one outline, open to the outside, is its shape and no gap between two.
         if within is None and len(beside) < 2 and not shapely.union_all(filled).covers(part):

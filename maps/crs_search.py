@@ -8,7 +8,7 @@ from functools import cache
 from pyproj.database import query_crs_info
 from pyproj.enums import PJType
 
-MOST = 25
+MOST = 60
 # What a Chinese reader types, and what the register calls it.
 SYNONYMS = {"国家大地": "cgcs2000", "大地2000": "cgcs2000", "北京54": "beijing 1954", "西安80": "xian 1980", "墨卡托": "mercator", "度带": "degree", "高斯": "gauss"}  # fmt: skip
 

@@ -9,6 +9,8 @@ from pyproj.database import query_crs_info
 from pyproj.enums import PJType
 
 MOST = 60
+# The 3-degree zones of CGCS2000 that a town may have.
+TOWNS = {f"EPSG:{code}" for code in range(4513, 4555)}
 # What a Chinese reader types, and what the register calls it.
 SYNONYMS = {"国家大地": "cgcs2000", "大地2000": "cgcs2000", "北京54": "beijing 1954", "西安80": "xian 1980", "墨卡托": "mercator", "度带": "degree", "高斯": "gauss"}  # fmt: skip
 
@@ -53,10 +55,12 @@ def _holds(one: System, part: str) -> bool:
     return part in f"{one.name} {one.area}".lower()
 
 
-def _rank(one: System, parts: list[str], first: list[str]) -> tuple[int, int, int]:
+def _rank(one: System, parts: list[str], first: list[str]) -> tuple[int, int, int, int]:
     exact = 0 if one.code[5:] in parts else 1
     own = first.index(one.code) if one.code in first else len(first)
     in_name = sum(
         part not in one.name.lower() and not one.code[5:].startswith(part) for part in parts
     )
-    return exact, own, in_name
+    # A town on a plane of CGCS2000 rarely wants the systems before it.
+    chinese = first[0] in TOWNS and not one.name.startswith("CGCS2000")
+    return exact, own, int(chinese), in_name

@@ -27,7 +27,7 @@ APART = (
     *("#88ccee", "#cc6677", "#ddcc77", "#117733", "#882255"),
     *("#44aa99", "#aa4499", "#999933", "#6a5acd", "#d08c60"),
 )
-NOTHING = "#d8dde3"
+NOTHING = "#efe8da"
 EDGE = "#33414f"
 STREET = "#aab4c0"
 

@@ -143,7 +143,7 @@ def _draw(axes: Any, drawing: Drawing, epsg: int, type_: _Type) -> None:
     if drawing.dots is not None and len(drawing.dots):
         dots = drawing.dots
         x, y = to_plane(dots["lon"], dots["lat"], epsg)
-        size = np.where(dots["n"] > 1, 12 + 7 * np.sqrt(dots["n"].to_numpy(dtype=float)), 13.0)
+        size = np.where(dots["n"] > 1, 12 + 7 * np.sqrt(dots["n"].to_numpy(dtype=float)), 30.0)
         axes.scatter(
             x,
             y,

@@ -16,7 +16,7 @@ from grid.core.crs import geometries_from_plane, geometries_to_plane, to_plane
 from grid.town import town_facts
 from maps import hotspots
 from maps import thematic_frames as frames
-from maps.drawing import APART, NOTHING, Drawing, Kind, LegendItem, Timeline, Words, number
+from maps.drawing import APART, Drawing, Kind, LegendItem, Timeline, Words, number
 from maps.thematic_shared import Asked, counted_filter
 
 # Beyond so many the server puts them together before they are sent.
@@ -26,6 +26,7 @@ MOST_STEPS = 60
 OTHER = "#7d8794"
 LEGEND_KINDS = 8
 HEAT = ("#2c7fb8", "#7fcdbb", "#ffffb2", "#fd8d3c", "#bd0026")
+NOT_HOT = "#a3adb8"
 LEVEL_COLOURS = {99: "#8c1a00", 95: "#d95f0e", 90: "#fdbe6f"}
 MOST_REPEATS = 50
 # Two units of the same colour must still be told from the ground below.
@@ -144,7 +145,7 @@ def hot_spots(session: Session, asked: Asked, words: Words) -> Drawing:
     hot = np.flatnonzero((scores.level > 0) | (counts > 0))
     hot = hot[np.argsort(-scores.z[hot], kind="stable")][:MOST_UNITS]
     shapes = units.iloc[hot].geometry.to_numpy()
-    fills = [LEVEL_COLOURS.get(int(scores.level[k]), NOTHING) for k in hot]
+    fills = [LEVEL_COLOURS.get(int(scores.level[k]), NOT_HOT) for k in hot]
     line_units = asked.by == "segments"
     frame = gpd.GeoDataFrame(
         {
@@ -172,7 +173,7 @@ def hot_spots(session: Session, asked: Asked, words: Words) -> Drawing:
         LegendItem(kind, (colour,), words("maps.hot_level", n=level))
         for level, colour in LEVEL_COLOURS.items()
     ]
-    legend.append(LegendItem(kind, (NOTHING,), words("maps.hot_not")))
+    legend.append(LegendItem(kind, (NOT_HOT,), words("maps.hot_not")))
     legend.append(LegendItem("dot", ("#1b1b1b",), words("maps.repeat_place")))
     hot_n = int((scores.level >= 95).sum())
     notes = (words("maps.note_hot_found", n=hot_n, units=len(units)), *drawing.notes)

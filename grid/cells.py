@@ -100,6 +100,8 @@ def cut(area: shapely.Geometry, size_m: float = SIZE_M) -> list[shapely.Geometry
         shapely.intersection(shapely.box(x, y, x + size_m, y + size_m), area)
     ):
         pieces += [p for p in shapely.get_parts(part) if p.geom_type == "Polygon" and p.area > 0]
+    if not pieces:
+        return []
     joined = _without_slivers(pieces, SLIVER_SHARE * size_m * size_m)
 
     def place(piece: shapely.Geometry) -> tuple[float, float, float]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from sqlalchemy import text
 
 from api.app import make_app
@@ -28,6 +28,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
+# A busy machine is slow, not wrong: five seconds, the default, are too few there.
+expect.set_options(timeout=20_000)
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
 # The browser says so itself when a test takes the network away, or asks for what is refused on purpose.

@@ -33,6 +33,7 @@ RETRY_MS = 2000
 ASK_AGAIN_SECONDS = 15.0
 # Between two readings: many commits at once are read together.
 PAUSE_SECONDS = 0.1
+STOP_AGAIN_SECONDS = 1.0
 
 
 class LiveFeed:
@@ -55,9 +56,11 @@ class LiveFeed:
         """Ends the streams and the listening connection."""
         for stream in self._streams:
             stream.put_nowait(None)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Asked again: a library may take a cancellation for its own when a message comes at the same turn.
+        while waiting := [task for task in self._tasks if not task.done()]:
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting, timeout=STOP_AGAIN_SECONDS)
 
     async def events(
         self, last_event_id: str | None, scope: Scope | None = None
@@ -127,12 +130,15 @@ class LiveFeed:
 
     async def _pump(self) -> None:
         while True:
+            # Not `asyncio.wait_for`: before Python 3.12 it loses a cancellation that meets the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), ASK_AGAIN_SECONDS)
+                async with asyncio.timeout(ASK_AGAIN_SECONDS):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 events = await anyio.to_thread.run_sync(self._unsent)
             except Exception:
+                # One bad reading must not end all streams.
                 LOG.exception("live feed could not read")
                 await asyncio.sleep(1)
                 continue

@@ -198,7 +198,10 @@ class Worker:
             if working.done():
                 working.result()
                 raise RuntimeError("the job queue has stopped")
-            working.cancel()
+            # Asked again: a cancellation that meets a job's end at the same turn may be lost.
+            while not working.done():
+                working.cancel()
+                await asyncio.wait([working], timeout=GRACE_SECONDS + 1)
             with contextlib.suppress(asyncio.CancelledError):
                 await working
 

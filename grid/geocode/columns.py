@@ -72,12 +72,18 @@ def check_lengths(data: GazetteerData) -> None:
 
 
 def all_names(data: GazetteerData) -> Iterator[tuple[bool, str, int]]:
-    """(is Chinese, key, reference) of every name of every street, place and community."""
+    """(is Chinese, key, reference) of every name of every street, place and community.
+
+    A former or short name that another street bears today means that street.
+    """
+    own = {key_for(name) for name in data.street_name if name}
     for i, name in enumerate(data.street_name):
         others = data.street_other_names[i] if i < len(data.street_other_names) else ()
         for each in (name, *others):
             if each:
                 chinese, key = key_for(each)
+                if each is not name and (chinese, key) in own:
+                    continue
                 yield chinese, key, reference(STREET, i)
                 if chinese:
                     for variant in _variants(key):

@@ -9,7 +9,7 @@ file no longer has is gone (its row and its past stay); the rest is new.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,8 @@ RANGES = ("left_from", "left_to", "right_from", "right_to")
 # A line drawn the other way has its left on the right, and its last number first.
 TURNED_RANGES = ("right_to", "right_from", "left_to", "left_from")
 TURNED_ONEWAY = {"forward": "backward", "backward": "forward"}
+# Labels of other names that are no language.
+_KINDS_OF_NAMES = frozenset({"alt", "old", "short", "loc", "official", "ref"})
 # What a segment takes from the file; the key is the column of `segment`.
 TAKEN = {
     "source_key": "text",
@@ -165,11 +167,11 @@ def _next_ids(session: Session, count: int) -> list[int]:
 
 def _street_ids(session: Session, segments: gpd.GeoDataFrame) -> dict[str, int]:
     """Ids of the named streets, new ones added; the names in other languages are kept up to date."""
-    named = segments[segments["name"].notna()].drop_duplicates("name")
-    rows = [
-        {"name": row.name, "names": row.names if isinstance(row.names, dict) else {}}
-        for row in named[["name", "names"]].itertuples(index=False)
-    ]
+    told: dict[str, list[object]] = {}
+    named = segments[segments["name"].notna()]
+    for name, names in zip(named["name"], named["names"], strict=True):
+        told.setdefault(name, []).append(names)
+    rows = [{"name": name, "names": other_names(names)} for name, names in told.items()]
     if rows:
         statement = insert(Street)
         session.execute(
@@ -180,6 +182,27 @@ def _street_ids(session: Session, segments: gpd.GeoDataFrame) -> dict[str, int]:
             rows,
         )
     return dict(session.execute(select(Street.name, Street.id)).all())
+
+
+def other_names(told: Iterable[object]) -> dict[str, str]:
+    """The other names of one street from all its lines; those of one kind apart by `;`.
+
+    A language keeps the spelling told first, since it is shown; further ones stand under alt:LANGUAGE.
+    """
+    found: dict[str, list[str]] = {}
+    for names in told:
+        for label, written in names.items() if isinstance(names, dict) else ():
+            language = label.partition(":")[0] not in _KINDS_OF_NAMES
+            for part in filter(None, (part.strip() for part in str(written).split(";"))):
+                shown = found.setdefault(label, [part])
+                held = (
+                    found.setdefault(f"alt:{label}", [])
+                    if language and part not in shown
+                    else shown
+                )
+                if part not in held:
+                    held.append(part)
+    return {label: ";".join(parts) for label, parts in found.items()}
 
 
 def _crossing_ids(session: Session, crossings: gpd.GeoDataFrame, plane_epsg: int) -> dict[int, int]:

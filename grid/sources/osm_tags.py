@@ -19,7 +19,8 @@ ADMIN_LEVELS = {
 """admin_level -> our level: in China 5 is the prefecture city, 6 the county or district, 8 the
 subdistrict or town, 10 the community or village; the levels between fall to their neighbour."""
 _LANGUAGE = re.compile(r"^name:([a-z]{2,3}(?:[-_][A-Za-z0-9]+)?)$")
-_OTHER_NAMES = {"alt_name": "alt", "old_name": "old", "short_name": "short", "ref": "ref"}
+# old_name, but also old_name:en, old_name:1949-1966, alt_name_1.
+_OTHER_NAME = re.compile(r"^(alt|old|short|loc|official)_name(?:[:_]([\w-]+))?$")
 
 
 def belongs_elsewhere(tags: Tags) -> bool:
@@ -38,11 +39,16 @@ def name_of(tags: Tags) -> str | None:
 
 
 def names_of(tags: Tags) -> dict[str, str]:
-    """Names by language from name:xx, and alt, old, short and ref; several are kept with their ";"."""
+    """Names by language from name:xx; alt, old, short, loc, official (also by language or years) and ref.
+
+    Several names in one tag are kept with their ";".
+    """
     names = {}
     for key, value in sorted(tags.items()):
-        language = _LANGUAGE.match(key)
-        label = language.group(1) if language else _OTHER_NAMES.get(key)
+        language, other = _LANGUAGE.match(key), _OTHER_NAME.match(key)
+        label = language.group(1) if language else "ref" if key == "ref" else None
+        if other:
+            label = ":".join(part for part in other.groups() if part)
         if label and value.strip():
             names[label] = " ".join(value.split())
     if "en" not in names and tags.get("int_name", "").strip():

@@ -73,6 +73,15 @@ def town() -> Gazetteer:
     return Gazetteer.build(TOWN)
 
 
+def test_former_names_answer_but_never_for_a_street_that_bears_the_name_today() -> None:
+    others = [("红旗路", "文化路", "解放路"), ("书院街",), *[()] * 5]
+    town = Gazetteer.build(replace(TOWN, street_other_names=others))
+    assert [geocode(t, town).street for t in ("红旗路21号", "书院街", "文化路")] == ["解放路", "文化路", "文化路"]  # fmt: skip
+    today = geocode("红旗路与文化路交叉口", town)
+    assert (today.match, today.x_m, today.y_m) == ("crossing", 200, 0)
+    assert [c.label for c in geocode("文化路", town).candidates] == ["文化路"]
+
+
 def close(answer: Answer, x: float, y: float, within_m: float = 2.0) -> bool:
     return (
         answer.x_m is not None

@@ -96,6 +96,32 @@ def test_street_tags_become_our_words(tmp_path: Path) -> None:
     assert rows["form"].tolist() == ["single", "ramp", "single", "single", "single", "roundabout"]
 
 
+def test_every_other_name_is_taken_in(tmp_path: Path) -> None:
+    said = {
+        "old_name": "霞飞路;宝昌路",
+        "old_name__1943-1950": "林森中路",
+        "old_name__en": "Avenue Joffre",
+        "short_name": "淮海路",
+        "loc_name": "老霞飞",
+        "official_name": "淮海中路",
+        "alt_name_1": "淮中路",
+        "ref": "S20",
+        "name__left": "左",
+        "old_name__ja": " ",
+    }
+    town = read(tmp_path, way(1, [1, 2], highway="primary", name="淮海中路", **said))
+    assert town.streets["names"].iloc[0] == {
+        "old": "霞飞路;宝昌路",
+        "old:1943-1950": "林森中路",
+        "old:en": "Avenue Joffre",
+        "short": "淮海路",
+        "loc": "老霞飞",
+        "official": "淮海中路",
+        "alt:1": "淮中路",
+        "ref": "S20",
+    }
+
+
 def test_what_is_no_street_of_its_own_is_counted(tmp_path: Path) -> None:
     town = read(
         tmp_path,

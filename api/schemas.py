@@ -80,6 +80,8 @@ class MoveIn(BaseModel):
     task: int | None = None
     # A task added to begin when the lead's is done.
     after_lead: bool = False
+    # When it was done, by a phone that had no network; counts where it can be true.
+    done_at: AwareDatetime | None = None
 
 
 class PlaceIn(BaseModel):

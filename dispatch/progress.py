@@ -46,18 +46,21 @@ def clocks_after(
     rules: Rules,
     calendar: WorkCalendar,
     now: datetime,
+    received: datetime | None = None,
 ) -> dict[ClockKind, Clock]:
     """The clocks once the step is made; `facts` are those before it, `limits` the ones for clocks that start or change.
 
-    A stage without a limit has no clock. Raises Conflict move.limit_unknown when disposal would begin without one,
+    A step done at `now` and `received` later ends and pauses clocks at `now`; what it starts runs from its receipt,
+    because nobody could know of it before. A stage without a limit has no clock. Raises Conflict move.limit_unknown when disposal would begin without one,
     and what `clocks` raises.
     """
     after = dict(clocks)
     for part in step.clocks:
         kinds = list(after) if part.kind is None else [part.kind]
         for kind in kinds:
+            at = now if part.action in _ENDING else received or now
             changed = _clock_after(
-                kind, part, after.get(kind), facts, given, limits, rules, calendar, now
+                kind, part, after.get(kind), facts, given, limits, rules, calendar, at
             )
             if changed is not None:
                 after[kind] = changed
@@ -155,6 +158,9 @@ _PLAIN_QUEUES = {
     State.PENDING_CLOSE: "to_close",
     State.SUSPENDED: "suspended",
 }
+
+
+_ENDING = frozenset({"stop", "pause"})
 
 
 def _clock_after(

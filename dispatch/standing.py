@@ -138,12 +138,16 @@ def advance(
     rules: Rules,
     calendar: WorkCalendar,
     now: datetime,
+    received: datetime | None = None,
 ) -> tuple[Standing, Line]:
-    """One move made: the standing after it and its line for the record. Raises what `check_move` raises."""
+    """One move made: the standing after it and its line for the record; `received` as in `clocks_after`.
+
+    Raises what `check_move` raises.
+    """
     current = standing.at(now, calendar)
     step = check_move(move, actor, current.facts, given, rules, now)
     clocks: Clocks = clocks_after(
-        step, current.clocks, current.facts, given, limits, rules, calendar, now
+        step, current.clocks, current.facts, given, limits, rules, calendar, now, received
     )
     facts = facts_after(step, current.facts, actor, given, rules, now)
     line = Line(move, step.from_state.value, step.to_state.value, given.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from dispatch import incidents
 from dispatch import workflow as flow
 from dispatch.catalogue import CategoryFacts, ConditionFacts
+from dispatch.done_moment import HAPPENS_WITH, DoneMoment, done_moment
 from dispatch.facts import THE_SYSTEM, Given
 from dispatch.incidents import Line
 from dispatch.intake import (
@@ -71,7 +72,7 @@ class Asked:
     """A move as asked: `to` is a staff id, a unit's name or another incident's number, as the move wants.
 
     `task` names one task by its id where it is not the actor's own or the lead's; `after_lead` lets an added task
-    begin when the lead's is done.
+    begin when the lead's is done. `done_at`: when it was done, told by a phone that had no network.
     """
 
     move: str
@@ -83,6 +84,7 @@ class Asked:
     version: int | None = None
     task: int | None = None
     after_lead: bool = False
+    done_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ class Work:
         _, self.catalogue = desk.read(session)
         self.session, self.desk, self.incident = session, desk, incident
         self.actor, self.now = actor, now
+        self.done = DoneMoment(now)
         self.rules = desk.rules(self.catalogue)
         self.standing = from_json(incident.facts, incident.clocks)
         self.tasks = incidents.tasks_of_round(session, incident.id)
@@ -140,11 +143,14 @@ class Work:
         condition = self._condition(code, category)
         calendar, stages = self.catalogue.calendar, self.catalogue.stages
         limits = stage_limits(self.now, calendar, category, condition, stages)
+        own = actor is not THE_SYSTEM or name in HAPPENS_WITH
+        at = self.done.at if own else self.now
         self.standing, line = advance(
-            self.standing, name, actor, given, limits, self.rules, calendar, self.now
+            self.standing, name, actor, given, limits, self.rules, calendar, at, self.now
         )
         who = "system" if actor is THE_SYSTEM else self.actor.key
-        self.lines.append((who, replace(line, detail=detail or {})))
+        kept = self.done.kept if own else {}
+        self.lines.append((who, replace(line, detail={**(detail or {}), **kept})))
 
     def _condition(self, code: str | None, category: CategoryFacts | None) -> ConditionFacts | None:
         """The filing condition as it was when the incident was filed: a limit changed since leaves it alone."""
@@ -165,9 +171,10 @@ class Work:
     def incident_move(self, asked: Asked) -> None:
         """A move of the incident itself, and what follows from it."""
         self._count_tasks()
+        self._done_at(asked, None)
         actor, given = self.as_actor(), self._given(asked)
         if asked.move == "set_category":
-            category = self.catalogue.category(asked.category)
+            category = self.catalogue.category_at(asked.category, self.now)
             if category is not None:
                 given = replace(given, filing_condition=self.set_category(category))
         elif asked.move == "file":
@@ -187,6 +194,7 @@ class Work:
         task = self._task(asked)
         if self.state not in AT_WORK:
             raise Conflict("task.not_now", move=asked.move, state=self.state.value, possible=[])
+        self._done_at(asked, task)
         actor, given = self.as_actor(), self._given(asked)
         claimed = self._claimable(task)
         holder = self.actor.person if claimed else f"staff:{task.assignee_id}"
@@ -203,6 +211,7 @@ class Work:
             self._end(task, state, asked.note)
         stands = self.state.value
         detail = {"post": task.post} | ({"to": asked.to} if asked.to is not None else {})
+        detail |= self.done.kept
         self.lines.append((self.actor.key, Line(asked.move, stands, stands, asked.note, detail)))
         if task.lead and self.state is State.DISPATCHED and TASK_MOVES[asked.move].doer:
             self.move("assign", THE_SYSTEM, Given(to=self.actor.person))
@@ -289,9 +298,9 @@ class Work:
             **stage_moments((line for _, line in self.lines), self.now),
         }
         if self.state is State.DISPOSED and self.incident.disposed_at is None:
-            values["disposed_at"] = self.now
+            values["disposed_at"] = self.done.at
         if "submit" in moves:
-            values["disposed_at"] = self.now
+            values["disposed_at"] = self.done.at
         elif self.state in AT_WORK or self.state is State.FILED:
             values["disposed_at"] = None
         ended = self.state in ENDED
@@ -502,9 +511,9 @@ class Work:
             else:
                 facts = replace(facts, helpers=facts.helpers | {me})
         task.status = state.value
-        task.accepted_at = task.accepted_at or self.now
+        task.accepted_at = task.accepted_at or self.done.at
         if state is TaskState.DONE:
-            task.done_at = self.now
+            task.done_at = self.done.at
         units = facts.doer_units | ({actor.unit} if actor.unit else set())
         facts = replace(facts, doers=facts.doers | {me}, doer_units=units)
         self.standing = replace(self.standing, facts=facts)
@@ -587,6 +596,31 @@ class Work:
             raise Conflict("task.none_open", number=self.incident.number, status=self.state.value)
         return mine[0]
 
+    def _done_at(self, asked: Asked, task: Task | None) -> None:
+        """Settles which moment counts for the actor's own step, and for what happens with it."""
+        if asked.done_at is None:
+            return
+        known = [clock.last_at for clock in self.standing.clocks.values()]
+        if task is not None:
+            known += [at for at in (task.assigned_at, task.accepted_at) if at is not None]
+        # The actor's own last step, and whatever changed the incident's state: at the moments that counted.
+        last = self.session.scalar(
+            text(
+                "select max(coalesce((detail->>'done_at')::timestamptz, at)) from history"
+                " where incident_id = :id and (actor = :me or from_status is distinct from to_status)"
+            ),
+            {"id": self.incident.id, "me": self.actor.key},
+        )
+        known += [last] if last is not None else []
+        self.done = done_moment(
+            asked.done_at,
+            asked.move,
+            self.actor.role,
+            max(known, default=None),
+            timedelta(hours=self.desk.settings.done_at_hours),
+            self.now,
+        )
+
     def _by_id(self, task_id: int) -> Task:
         for task in self.tasks:
             if task.id == task_id:
@@ -620,8 +654,8 @@ class Work:
 
     def _done(self, task: Task) -> None:
         task.status = TaskState.DONE.value
-        task.accepted_at = task.accepted_at or self.now
-        task.done_at = self.now
+        task.accepted_at = task.accepted_at or self.done.at
+        task.done_at = self.done.at
 
     def _end(self, task: Task, state: TaskState, note: str | None) -> None:
         task.status = state.value

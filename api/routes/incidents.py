@@ -286,6 +286,7 @@ def move(
             version=asked.version,
             task=asked.task,
             after_lead=asked.after_lead,
+            done_at=asked.done_at,
         ),
         actor_of(account),
         now,

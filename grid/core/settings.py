@@ -58,6 +58,7 @@ class TownSettings(BaseSettings):
     machine_m: float = Field(default=20.0, gt=0, le=200)
     machine_minutes: float = Field(default=60.0, gt=0, le=10_080)
     position_days: int = Field(default=30, ge=1)
+    done_at_hours: float = Field(default=24.0, ge=0, le=240)
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -325,3 +326,91 @@ def test_a_heic_picture_is_no_recording(desk: Office) -> None:
     files = {"photo": ("p.heic", b"\x00\x00\x00\x18ftypheic" + b"\x00" * 40, "image/heic")}
     answer = desk.ask("cleaner", "POST", f"/incidents/{number}/evidence", files=files)
     assert (answer.status_code, answer.json()["code"]) == (422, "evidence.not_a_photo")
+
+
+def line_of(desk: Office, number: str, move: str) -> dict[str, Any]:
+    lines: list[dict[str, Any]] = desk.get("cleaner", f"/incidents/{number}/history").json()
+    return next(line for line in reversed(lines) if line["move"] == move)
+
+
+def made_earlier(desk: Office, number: str, minutes: int) -> None:
+    """As if it had been reported and given so long ago."""
+    values = {"n": number, "by": timedelta(minutes=minutes)}
+    with desk.services.sessions() as session:
+        session.execute(text("alter table history disable trigger user"))
+        session.execute(
+            text(
+                "update history set at = at - cast(:by as interval) where incident_id ="
+                " (select id from incident where number = :n)"
+            ),
+            values,
+        )
+        session.execute(text("alter table history enable trigger user"))
+        session.execute(
+            text(
+                "update task set assigned_at = assigned_at - cast(:by as interval),"
+                " due_at = now() - interval '10 minutes' where incident_id ="
+                " (select id from incident where number = :n)"
+            ),
+            values,
+        )
+        clocks = session.execute(
+            text("select clocks from incident where number = :n"), values
+        ).scalar_one()
+        for clock in clocks:
+            for name in ("started_at", "stopped_at"):
+                if clock[name]:
+                    moved = datetime.fromisoformat(clock[name]) - timedelta(minutes=minutes)
+                    clock[name] = moved.isoformat()
+            if clock["kind"] == "disposal":  # its limit ended ten minutes ago
+                clock |= {"value": minutes - 10, "unit": "minutes"}
+        session.execute(
+            text("update incident set clocks = cast(:clocks as jsonb) where number = :n"),
+            {**values, "clocks": json.dumps(clocks)},
+        )
+        session.commit()
+
+
+def test_work_done_in_time_without_network_is_on_time_when_it_is_received_late(
+    desk: Office, photo: bytes
+) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "断网处理", category_of(desk.services, "cleaner"))
+    made_earlier(desk, number, 60)
+    now = datetime.now(UTC)
+    accepted, done = now - timedelta(minutes=50), now - timedelta(minutes=38)
+    moves = f"/incidents/{number}/moves"
+    first = {"move": "accept_task", "done_at": accepted.isoformat()}
+    assert desk.post("cleaner", moves, first).status_code == 200
+    files = {"photo": ("a.jpg", photo, "image/jpeg")}
+    desk.ask("cleaner", "POST", f"/incidents/{number}/evidence", files=files, data={"stage": "after"})  # fmt: skip
+    answer = desk.post("cleaner", moves, {"move": "finish_task", "done_at": done.isoformat()})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["tasks"][0]["done_at"][:19] == done.isoformat()[:19]
+    clocks = {clock["kind"]: clock for clock in body["clocks"]}
+    assert clocks["disposal"]["lamp"] != "red", "done before its limit, received after it"
+    assert clocks["disposal"]["stopped_at"][:19] == done.isoformat()[:19]
+    assert datetime.fromisoformat(clocks["check"]["started_at"]) >= now
+    line = line_of(desk, number, "finish_task")
+    assert line["detail"]["done_at"][:19] == done.isoformat()[:19]
+    assert datetime.fromisoformat(line["at"]) >= now, "the record's own moment is the receipt"
+
+
+def test_a_moment_that_cannot_be_true_is_kept_and_does_not_count(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "时间不对", category_of(desk.services, "cleaner"))
+    now = datetime.now(UTC)
+    moves = f"/incidents/{number}/moves"
+    before = {"move": "accept_task", "done_at": (now - timedelta(hours=3)).isoformat()}
+    body = desk.post("cleaner", moves, before).json()
+    assert datetime.fromisoformat(body["tasks"][0]["accepted_at"]) >= now
+    detail = line_of(desk, number, "accept_task")["detail"]
+    assert detail["not_counted"] == "before_last_step"
+    assert detail["told_at"][:19] == before["done_at"][:19]
+    ahead = {"move": "arrive", "done_at": (now + timedelta(hours=1)).isoformat()}
+    assert desk.post("cleaner", moves, ahead).status_code == 200
+    assert line_of(desk, number, "arrive")["detail"]["not_counted"] == "future"
+    naive = desk.post("cleaner", moves, {"move": "note", "note": "x", "done_at": "2026-11-23T10:00"})
+    assert naive.status_code == 422
+

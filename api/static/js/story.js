@@ -4,6 +4,8 @@ import { named, t, word } from "./messages.js";
 import { ENDED, lampOf, mark } from "./marks.js";
 import { left, moment } from "./times.js";
 
+const WORTH_TELLING_MS = 60000;
+
 export function story(incident, history, { moves = null, place = null } = {}) {
   return [
     heading(incident),
@@ -85,11 +87,19 @@ function who(line) {
   return name || word("role", kind === "anonymous" ? "reporter" : kind);
 }
 
+/** A step done without network has two moments: when it was done, which counts, and when it was received. */
+function when(line) {
+  const done = line.detail?.done_at;
+  if (!done || new Date(line.at) - new Date(done) < WORTH_TELLING_MS) return moment(line.at);
+  return t("incident.done_received", { done: moment(done), received: moment(line.at) });
+}
+
 function timeline(history) {
   if (!history?.length) return null;
   return h("section", {}, h("h2", { text: t("incident.history") }), h("ol", { class: "steps" }, history.map((line, index) =>
     h("li", { class: index === history.length - 1 ? "now" : "done" },
       h("b", { text: word("move", line.move) }), " ", h("span", { class: "chip", text: word("status", line.to_status) }),
-      h("p", { class: "small muted", text: [moment(line.at), who(line)].filter(Boolean).join(" · ") }),
+      h("p", { class: "small muted", text: [when(line), who(line)].filter(Boolean).join(" · ") }),
+      line.detail?.not_counted && h("p", { class: "small muted", text: t("incident.not_counted", { told: moment(line.detail.told_at), why: t(`incident.why_${line.detail.not_counted}`) }) }),
       line.note && h("p", { text: line.note })))));
 }

@@ -5,6 +5,7 @@ import { get, post } from "../api.js";
 import { t } from "../messages.js";
 import { moment } from "../times.js";
 import { keep, kept } from "./store.js";
+import { hear } from "./clock.js";
 import { counted, Outbox } from "./outbox.js";
 import { byDue, moveInOwn, own, shortWay } from "./order.js";
 import { card, isOver, isTask, withOutbox } from "./tasks.js";
@@ -63,7 +64,9 @@ function refreshSoon() {
 
 async function refresh() {
   try {
+    const asked_ms = Date.now();
     desk = await get("field/desk");
+    hear(desk.at, asked_ms);
     updated_at = new Date().toISOString();
     problem_shown = null;
     await keep(`desk:${account}`, { desk, updated_at });

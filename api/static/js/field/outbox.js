@@ -1,6 +1,7 @@
 // The outbox: everything done on the phone is first written here, then sent in order; nothing leaves it unsent
 // unless its owner gives it up. Each account on a shared phone has its own.
 import { get, post, upload, Problem } from "../api.js";
+import { townNow } from "./clock.js";
 import { addItem, allItems, keep, kept, putItem, removeItem } from "./store.js";
 
 const STUCK = new Set(["conflict", "refused"]);
@@ -36,7 +37,7 @@ export class Outbox {
     await this.readSteps();
     for (const item of items) {
       if (STEPS.has(item.kind)) item.version = this.afterOwnSteps(item.number, item.version);
-      await addItem({ account: this.account, client_id: crypto.randomUUID(), at: new Date().toISOString(), state: "waiting", ...item });
+      await addItem({ account: this.account, client_id: crypto.randomUUID(), at: townNow().toISOString(), state: "waiting", ...item });
     }
     await this.read();
     this.send();
@@ -125,7 +126,7 @@ export class Outbox {
   }
 
   sendMove(item) {
-    const body = { move: item.move, note: item.note || null, version: item.version, ...item.values };
+    const body = { move: item.move, note: item.note || null, version: item.version, done_at: item.at, ...item.values };
     return post(`incidents/${encodeURIComponent(item.number)}/moves`, body, { "Idempotency-Key": item.client_id });
   }
 

@@ -1,4 +1,4 @@
-"""Categories, limits, channels and the working calendar as plain values, read once a ground version."""
+"""Categories, limits, channels and the working calendar as plain values, read once a version of ground and rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dispatch import chase_models, models
+from dispatch import catalogue_models, chase_models, models
 from dispatch.calendars import CalendarDay, calendar_of
 from dispatch.chase_rules import ChaseRule
 from dispatch.clocks import ClockKind
@@ -19,6 +19,9 @@ from dispatch.deadlines import LimitRule, LimitTable, reply_limit, seed_stage_ru
 from dispatch.worktime import Limit, WorkCalendar
 from grid.core.errors import BadInput
 from grid.core.settings import TownSettings
+
+# Of the ground and of the rules; where no street is yet, of the last change of the rules.
+Version = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,13 @@ class CategoryFacts:
     support_posts: tuple[str, ...]
     urgency: str
     support_after: tuple[str, ...] = ()
+    # From then on new incidents are not given it, but `replaced_by` where there is one.
+    ended_at: datetime | None = None
+    replaced_by: str | None = None
+
+    def ended(self, at: datetime) -> bool:
+        """Whether the category is given to no new incident any more."""
+        return self.ended_at is not None and self.ended_at <= at
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,24 @@ class Catalogue:
             raise BadInput("category.unknown", field="category", category=key)
         return self.categories[code]
 
+    def category_at(self, written: str | None, at: datetime) -> CategoryFacts | None:
+        """The category that a new incident gets at a moment: of one that has ended, the one that took its place.
+
+        Raises BadInput `category.unknown`, `category.ended`.
+        """
+        found = self.category(written)
+        passed: set[str] = set()
+        while found is not None and found.ended(at):
+            passed.add(found.code)
+            if found.replaced_by is None or found.replaced_by in passed:
+                raise BadInput("category.ended", field="category", category=found.code)
+            found = self.categories[found.replaced_by]
+        return found
+
+    def open_categories(self, at: datetime) -> list[CategoryFacts]:
+        """The categories that a new incident may get at a moment, by code."""
+        return [found for found in self.categories.values() if not found.ended(at)]
+
     def leading_condition(self, code: str, at: datetime) -> ConditionFacts | None:
         """The first condition of a category in force at a moment."""
         return next((c for c in self.conditions.get(code, ()) if c.holds(at)), None)
@@ -132,15 +160,15 @@ class Catalogue:
 
 
 class CatalogueBook:
-    """Keeps the newest catalogue of one database; read anew when the ground version rises."""
+    """Keeps the newest catalogue of one database; read anew when the version of the rules is another."""
 
     def __init__(self, settings: TownSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._kept: tuple[int, Catalogue] | None = None
+        self._kept: tuple[Version, Catalogue] | None = None
 
-    def read(self, session: Session, version: int) -> Catalogue:
-        """The catalogue at this version of the ground."""
+    def read(self, session: Session, version: Version) -> Catalogue:
+        """The catalogue at this version of ground and rules."""
         kept = self._kept
         if kept is not None and kept[0] == version:
             return kept[1]
@@ -154,7 +182,9 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
     """Reads the tables into plain values."""
     categories: dict[str, CategoryFacts] = {}
     by_alias: dict[str, str] = {}
-    for row in session.scalars(select(models.Category).order_by(models.Category.code)):
+    # Of one name that several have, the category still in use is meant.
+    newest = models.Category.ended_at.desc().nulls_first(), models.Category.code
+    for row in session.scalars(select(models.Category).order_by(*newest)):
         categories[row.code] = CategoryFacts(
             code=row.code,
             name_zh=row.name_zh,
@@ -166,6 +196,8 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
             support_posts=tuple(row.support_posts),
             urgency=row.urgency,
             support_after=tuple(row.support_after),
+            ended_at=row.ended_at,
+            replaced_by=row.replaced_by,
         )
         for alias in (*row.aliases, row.name_zh, row.name_en):
             by_alias.setdefault(alias.casefold(), row.code)
@@ -200,7 +232,7 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
         for row in session.scalars(select(models.Channel))
     }
     return Catalogue(
-        categories=categories,
+        categories=dict(sorted(categories.items())),
         by_alias=by_alias,
         conditions={code: tuple(items) for code, items in conditions.items()},
         channels=channels,
@@ -208,6 +240,11 @@ def read_catalogue(session: Session, settings: TownSettings) -> Catalogue:
         stages=LimitTable(_stages(session, settings.zone)),
         chase_rules=_chase_rules(session),
     )
+
+
+def last_change(session: Session) -> int:
+    """The id of the newest change of the rules."""
+    return session.scalar(select(func.max(catalogue_models.CatalogueChange.id))) or 0
 
 
 def _stages(session: Session, zone: ZoneInfo) -> list[LimitRule]:
@@ -242,7 +279,10 @@ def _chase_rules(session: Session) -> tuple[ChaseRule, ...]:
             row.valid.upper,
         )
         for row in session.scalars(
-            select(chase_models.ChaseRule).order_by(chase_models.ChaseRule.id)
+            select(chase_models.ChaseRule)
+            # Taken back before it began.
+            .where(~func.isempty(chase_models.ChaseRule.valid))
+            .order_by(chase_models.ChaseRule.id)
         )
     )
 

@@ -36,13 +36,10 @@ class ChaseRule:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
 
-    def holds(self, at: datetime, urgency: str | None) -> bool:
-        """True when the rule is in force at a moment and fits the urgency."""
-        return (
-            (self.valid_from is None or self.valid_from <= at)
-            and (self.valid_to is None or at < self.valid_to)
-            and self.urgency in (None, urgency)
-        )
+    def holds(self, at: datetime) -> bool:
+        """True when the rule is in force at a moment."""
+        begun = self.valid_from is None or self.valid_from <= at
+        return begun and (self.valid_to is None or at < self.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +56,17 @@ def seed_chase_rules() -> tuple[dict[str, str], ...]:
     return tuple(rows_of("chase_rules.csv"))
 
 
-def rules_for(
-    rules: Sequence[ChaseRule], urgency: str | None, at: datetime
-) -> tuple[ChaseRule, ...]:
-    """The rules in force for an urgency: of one code, that for the urgency itself goes before that for all."""
-    found: dict[str, ChaseRule] = {}
-    for rule in rules:
-        if rule.holds(at, urgency) and (rule.code not in found or rule.urgency is not None):
-            found[rule.code] = rule
-    return tuple(found.values())
-
-
 def plan(
-    clocks: Clocks,
-    rules: Sequence[ChaseRule],
-    urgency: str | None,
-    calendar: WorkCalendar,
-    now: datetime,
+    clocks: Clocks, rules: Sequence[ChaseRule], urgency: str | None, calendar: WorkCalendar
 ) -> tuple[Occasion, ...]:
-    """Every occasion of the clocks that still run, the earliest first; a paused clock has none to come."""
+    """Every occasion of the clocks that still run, the earliest first; a paused clock has none to come.
+
+    A rule tells of what is due while it is in force; of one code, that for the urgency itself goes before that for all.
+    """
     found: set[tuple[datetime, int]] = set()
     known: dict[tuple[ClockKind, float], datetime | None] = {}
-    for rule in rules_for(rules, urgency, now):
+    fitting = [rule for rule in rules if rule.urgency in (None, urgency)]
+    for rule in fitting:
         clock = clocks.get(rule.clock)
         if clock is None or clock.stopped_at is not None:
             continue
@@ -88,6 +74,14 @@ def plan(
         if key not in known:
             known[key] = due_at(clock, calendar, rule.share)
         due = known[key]
-        if due is not None and not (rule.after is not None and clock.paused):
-            found.add((add(due, rule.after, calendar) if rule.after else due, rule.id))
+        if due is None or (rule.after is not None and clock.paused):
+            continue
+        at = add(due, rule.after, calendar) if rule.after else due
+        if rule.holds(at) and not (rule.urgency is None and _own(rule.code, fitting, at)):
+            found.add((at, rule.id))
     return tuple(Occasion(rule_id, at) for at, rule_id in sorted(found))
+
+
+def _own(code: str, rules: Sequence[ChaseRule], at: datetime) -> bool:
+    """Whether the urgency has a rule of this code of its own at a moment."""
+    return any(rule.code == code and rule.urgency is not None and rule.holds(at) for rule in rules)

@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dispatch import incidents
 from dispatch.incidents import LIVE_CHANNEL
 from dispatch.intake import Desk
+from dispatch.replanning import BATCH as PLAN_BATCH
+from dispatch.replanning import plan_missing
 from dispatch.steps import wake
-from dispatch.work import THE_CLOCK, Work
 from grid.core.errors import Trouble
 
 TELL_BATCH = 20_000
@@ -71,7 +71,8 @@ _TELL = text(f"""
     ), fresh as (
         insert into chase (incident_id, rule_id, occasion_at, told_at)
         select d.incident_id, o.rule_id, o.at, :now from due d
-        cross join lateral unnest(d.rule_ids, d.ats) as o (rule_id, at) where o.at <= :now
+        cross join lateral unnest(d.rule_ids, d.ats) as o (rule_id, at)
+        join chase_rule r on r.id = o.rule_id and r.valid @> o.at where o.at <= :now
         on conflict do nothing returning incident_id, rule_id, occasion_at
     ), occasion as materialized (
         -- Kept apart, so that the people are looked up for what is fresh and not for every rule there is.
@@ -104,11 +105,6 @@ _TELL = text(f"""
 _AWAKE = text(
     "select incident_id from chase_plan where wake_at <= :now order by wake_at limit :batch"
 )
-# Incidents from before there were plans, or brought in whole.
-_UNPLANNED = text(
-    "select i.id from incident i where i.ended_at is null"
-    " and not exists (select 1 from chase_plan p where p.incident_id = i.id) limit :batch"
-)
 
 
 def sweep(session: Session, desk: Desk, now: datetime, batch: int = TELL_BATCH) -> Swept:
@@ -116,12 +112,12 @@ def sweep(session: Session, desk: Desk, now: datetime, batch: int = TELL_BATCH) 
 
     Safe to be called by several workers at once, at any time, and again after a crash.
     """
-    planned = _plan_missing(session, desk, now)
+    planned = plan_missing(session, desk, now)
     woken = session.scalars(_AWAKE, {"now": now, "batch": WAKE_BATCH}).all()
     moves = [_woken(session, desk, incident_id, now) for incident_id in woken]
     row = session.execute(_TELL, {"now": now, "batch": batch, "channel": LIVE_CHANNEL}).one()
     made = [move for move in moves if move is not None]
-    full = row.taken >= batch or planned >= WAKE_BATCH
+    full = row.taken >= batch or planned >= PLAN_BATCH
     return Swept(
         told=row.told,
         overdue=row.red,
@@ -158,13 +154,3 @@ def _woken(session: Session, desk: Desk, incident_id: int, now: datetime) -> str
             return wake(session, desk, incident_id, now)
     except Trouble:
         return None
-
-
-def _plan_missing(session: Session, desk: Desk, now: datetime) -> int:
-    """Gives each open incident without a plan its plan."""
-    found = session.scalars(_UNPLANNED, {"batch": WAKE_BATCH}).all()
-    free = [incidents.lock_if_free(session, incident_id) for incident_id in found]
-    known = [incident for incident in free if incident is not None]
-    for incident in known:
-        Work(session, desk, incident, THE_CLOCK, now).keep_plan()
-    return len(known)

@@ -16,7 +16,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
-from dispatch.catalogue import Catalogue, CatalogueBook, CategoryFacts, ChannelFacts, ConditionFacts
+from dispatch.catalogue import (
+    Catalogue,
+    CatalogueBook,
+    CategoryFacts,
+    ChannelFacts,
+    ConditionFacts,
+    last_change,
+)
 from dispatch.chase_rules import Occasion, plan
 from dispatch.duplicates import MachineReport, attach, repeated, rules_of
 from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
@@ -100,8 +107,9 @@ class Desk:
         try:
             ground = self._ground.read(session)
         except Conflict:
-            return None, self._catalogue.read(session, 0)
-        return ground, self._catalogue.read(session, ground.town.ground_version)
+            return None, self._catalogue.read(session, (0, last_change(session)))
+        town = ground.town
+        return ground, self._catalogue.read(session, (town.ground_version, town.rules_version))
 
     def rules(self, catalogue: Catalogue) -> Rules:
         """The workflow's rules by the bureau's settings: reports of untrusted channels wait for a person.
@@ -151,7 +159,7 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     _check(report, now)
     ground, catalogue = desk.read(session)
     channel = catalogue.channel(report.channel)
-    category = catalogue.category(report.category)
+    category = catalogue.category_at(report.category, now)
     before = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
     if before is not None:
         return _same(before.id, before.number, before.description, report)
@@ -176,7 +184,8 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         offers = offers_of(routed.post, lead, None, linked(desk, category, crew, lead))
     standing = replace(opened.standing, facts=facts_with(opened.standing.facts, offers))
     number = incidents.number_of(serial, now, desk.zone)
-    reasons = (*placement.reasons, *routed.reasons, *opened.reasons)
+    replaced = replaced_by(catalogue, report.category, category)
+    reasons = (*placement.reasons, *replaced, *routed.reasons, *opened.reasons)
     values = {
         **report_values(report, channel, category, now),
         **place_values(placement),
@@ -256,6 +265,17 @@ def linked(
     return helpers_of(category, crew, lead)
 
 
+def replaced_by(
+    catalogue: Catalogue, written: str | None, category: CategoryFacts | None
+) -> tuple[Reason, ...]:
+    """Says so where the category that was asked for has ended and another has taken its place."""
+    asked = catalogue.category(written)
+    if asked is None or category is None or asked.code == category.code:
+        return ()
+    names = {"name_zh": category.name_zh, "name_en": category.name_en}
+    return (reason("category.replaced", before=asked.code, category=category.code, **names),)
+
+
 def unit_of(session: Session, staff_id: int) -> str | None:
     """The name of a person's unit."""
     rows = ask(
@@ -331,7 +351,7 @@ def occasions_of(
 ) -> tuple[Occasion, ...]:
     """When somebody is to be told of the clocks of an incident."""
     urgency = category.urgency if category else None
-    return plan(standing.clocks, catalogue.chase_rules, urgency, catalogue.calendar, now)
+    return plan(standing.clocks, catalogue.chase_rules, urgency, catalogue.calendar)
 
 
 def place_values(placement: Placement) -> dict[str, Any]:

@@ -93,7 +93,11 @@ def fix_place(
         reasons=(reason("place.by_hand", actor=actor.key),),
     )
     work = Work(session, desk, incident, actor, now)
-    category = catalogue.category(given.category or incident.category_code)
+    category = (
+        catalogue.category_at(given.category, now)
+        if given.category
+        else catalogue.category(incident.category_code)
+    )
     if category is not None and category.code != incident.category_code:
         condition = work.set_category(category)
         if work.state in AT_WORK:

@@ -54,8 +54,8 @@ class GroundBook:
             return self._ground
 
     def _read(self, session: Session, town: TownFacts) -> Ground:
-        """A change of what was learned costs a moment; only changed streets build the gazetteer anew."""
-        imported = replace(town, learned_version=0)
+        """A change of rules or of what was learned costs a moment; only changed streets build the gazetteer anew."""
+        imported = replace(town, learned_version=0, rules_version=0)
         if self._imported is None or self._imported[0] != imported:
             self._imported = imported, Gazetteer.build(gazetteer_data(session, town))
         learned, facts = read_learned(session, town)

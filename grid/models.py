@@ -82,6 +82,8 @@ class Town(Base):
     ground_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
     # Raised by every place learned or forgotten: the gazetteer takes them over without being built anew.
     learned_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    # Another one with every change of categories, limits, rules of chasing or calendars (grid/town.py).
+    rules_version: Mapped[int] = mapped_column(BigInteger, server_default="1")
 
 
 class ChangeCount(Base):

@@ -16,19 +16,21 @@ from grid.models import Town
 
 @dataclass(frozen=True, slots=True)
 class TownFacts:
-    """What every step needs of the town: names, plane (EPSG, metres), versions of the ground and of what was learned."""
+    """What every step needs of the town: names, plane (EPSG, metres), versions of ground, learned places and rules."""
 
     name: str
     name_en: str | None
     plane_epsg: int
     ground_version: int
     learned_version: int = 1
+    rules_version: int = 1
 
 
 def town_facts(session: Session) -> TownFacts:
     """The town's facts; Conflict `town.empty` before any street was imported."""
     rows = ask(
-        session, "select name, name_en, plane_epsg, ground_version, learned_version from town"
+        session,
+        "select name, name_en, plane_epsg, ground_version, learned_version, rules_version from town",
     )
     if not rows:
         raise Conflict("town.empty")
@@ -52,6 +54,14 @@ def ensure_town(
 def ground_changed(session: Session) -> None:
     """Raises the ground version, so that every process reads the ground anew before it answers."""
     session.execute(update(Town).values(ground_version=Town.ground_version + 1))
+
+
+def rules_changed(session: Session) -> None:
+    """Gives the bureau's rules another version, so that every process reads them anew before it answers.
+
+    From a sequence: a version that was rolled back never comes again, so nobody keeps what never was.
+    """
+    session.execute(update(Town).values(rules_version=text("nextval('rules_version')")))
 
 
 def lock_ground(session: Session) -> None:

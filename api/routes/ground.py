@@ -123,8 +123,10 @@ def segments_geojson(
 
 
 @router.get("/categories")
-def categories(session: DbSession, services: ServicesDep) -> list[dict[str, Any]]:
-    """The catalogue of categories."""
+def categories(
+    session: DbSession, services: ServicesDep, now: Now, ended: bool = False
+) -> list[dict[str, Any]]:
+    """The categories that a new report may have; with `ended` also those that it may not have any more."""
     _, rules = services.desk.read(session)
     return [
         {
@@ -138,7 +140,7 @@ def categories(session: DbSession, services: ServicesDep) -> list[dict[str, Any]
             "support_posts": list(c.support_posts),
             "urgency": c.urgency,
         }
-        for c in rules.categories.values()
+        for c in (rules.categories.values() if ended else rules.open_categories(now))
     ]
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 
 from api.services import Services
 from dispatch.attendance import end_forgotten, forget_positions
+from dispatch.catalogue_edits import take_over
 from dispatch.chasing import chase
 from dispatch.following import follow_changes
 from dispatch.intake import Desk
@@ -90,6 +91,11 @@ def close_shifts(session: Session, desk: Desk, now: datetime) -> None:
     forget_sent(session, now)
 
 
+def take_over_rules(session: Session, desk: Desk, now: datetime) -> None:
+    """Planned changes of categories whose moment has come."""
+    take_over(session, now)
+
+
 # Jobs that others queue by name with `defer`.
 JOBS: dict[str, Job] = {}
 
@@ -97,6 +103,7 @@ JOBS: dict[str, Job] = {}
 PERIODIC: list[tuple[str, str, Job]] = [
     ("forget_old_workers", "40 3 * * *", forget_old_workers),
     ("forget_reporters", "50 3 * * *", forget_reporters),
+    ("take_over_rules", "* * * * *", take_over_rules),
     ("follow_changes", "* * * * *", follow_changes),
     ("keep_territory", "* * * * *", keep_territory),
     ("add_up_counts", "* * * * *", add_up_counts),

@@ -32,7 +32,6 @@ from api.cli.reporting import (
     write_report,
 )
 from dispatch.archive import import_incidents
-from dispatch.catalogue_import import load_categories
 from dispatch.checking import open_on_gone_segments
 from dispatch.following import Followed, follow_changes
 from dispatch.ground_handover import incidents_at
@@ -148,7 +147,7 @@ def addresses(
         plates, refused = vector.read_addresses(file, layer, mapping_of(mapping), crs, datum_change)
         step("write")
         changed = load_addresses(session, plates)
-    _told({"read": len(plates), "new_or_changed": changed}, refused, dry_run, as_json)
+    told({"read": len(plates), "new_or_changed": changed}, refused, dry_run, as_json)
 
 
 @app.command()
@@ -170,7 +169,7 @@ def places(
         faults = _faults(session, file, layer, known, crs, named="name", covering=False)
         changed = load_places(session, frame)
     result = {"read": len(frame), "new_or_changed": changed}
-    _told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
+    told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
 
 
 @app.command()
@@ -181,7 +180,7 @@ def aliases(
     with opened(keep=not dry_run) as (_, session):
         table = read_table(file, mapping_of(mapping), needed=("alias", "name"))
         report = load_aliases(session, table)
-    _told({"taken": report.taken, "new": report.new}, report.refused, dry_run, as_json)
+    told({"taken": report.taken, "new": report.new}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -203,7 +202,7 @@ def boundaries(
         faults = _faults(session, file, layer, known, crs, named="name", by="level")
         changed = load_boundaries(session, frame)
     result = {"read": len(frame), "new_or_changed": changed}
-    _told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
+    told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
 
 
 @app.command()
@@ -254,7 +253,7 @@ def grids(
     else:
         show_incidents(incidents)
         result["incidents_changing_owner"] = len(incidents)
-    _told(result, refused, dry_run, as_json)
+    told(result, refused, dry_run, as_json)
 
 
 @app.command()
@@ -269,7 +268,7 @@ def staff(
         table = read_table(file, mapping_of(mapping), needed=("staff_no", "name", "post"))
         report = load_staff(session, table)
         followed = follow_changes(session, services.desk, datetime.now(UTC))
-    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -284,7 +283,7 @@ def units(
         table = read_table(file, mapping_of(mapping), needed=("name",))
         report = load_units(session, table)
         followed = follow_changes(session, services.desk, datetime.now(UTC))
-    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -302,7 +301,7 @@ def shifts(
         now = datetime.now(UTC)
         report = load_shifts(session, table, now, time_zone=zone)
         followed = follow_changes(session, services.desk, now)
-    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -324,7 +323,7 @@ def crews(
         now = datetime.now(UTC)
         report = load_crews(session, table, now, time_zone=zone, hand_over=hand_over_of(hand_over))
         followed = follow_changes(session, services.desk, now)
-    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -339,7 +338,7 @@ def absences(
         table = read_table(file, mapping_of(mapping), needed=("staff_no", "from", "to"))
         report = load_absences(session, table, time_zone=services.settings.town.time_zone)
         followed = follow_changes(session, services.desk, datetime.now(UTC))
-    _told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
 
 
 @app.command()
@@ -359,18 +358,7 @@ def cells(
         frame, refused = vector.read_grids(file, layer, known, crs, datum_change)
         step("write")
         taken, more = load_cells(session, frame)
-    _told({"taken": taken}, [*refused, *more], dry_run, as_json)
-
-
-@app.command()
-def categories(
-    file: FileArgument, mapping: Map = None, dry_run: DryRun = False, as_json: Json = False
-) -> None:
-    """Import categories with posts and limits. Example: gridward import categories categories.csv"""
-    with opened(keep=not dry_run) as (_, session):
-        table = read_table(file, mapping_of(mapping), needed=("code", "name_zh"))
-        report = load_categories(session, table, datetime.now(UTC))
-    _told({"taken": report.taken}, report.refused, dry_run, as_json)
+    told({"taken": taken}, [*refused, *more], dry_run, as_json)
 
 
 @app.command()
@@ -397,7 +385,7 @@ def incidents(
         )
     for point in report.default_points:
         say("cli.default_point", lon=point.lon, lat=point.lat, rows=point.rows, texts=point.texts)
-    _told(report.plain(), report.refused, dry_run, as_json)
+    told(report.plain(), report.refused, dry_run, as_json)
 
 
 def mapping_of(given: list[str] | None) -> dict[str, str] | None:
@@ -482,10 +470,11 @@ def _streets_told(
         show_difference(report.streets)
     if not as_json:
         say_left_behind(left)
-    _told(result, refused, dry_run, as_json)
+    told(result, refused, dry_run, as_json)
 
 
-def _told(result: dict[str, Any], refused: list[Any], dry_run: bool, as_json: bool) -> None:
+def told(result: dict[str, Any], refused: list[Any], dry_run: bool, as_json: bool) -> None:
+    """Prints what was taken and what was refused, row by row."""
     result = {**result, "dry_run": dry_run, "refused": len(refused)}
     if as_json:
         finish({**result, "refused_rows": refused_plain(refused)}, True)

@@ -69,6 +69,7 @@ PAGES = [
     ("/maps", "analyst"),
     ("/field", "cleaner"),
     ("/admin", "admin"),
+    ("/admin/rules", "admin"),
 ]
 
 

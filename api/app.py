@@ -44,6 +44,7 @@ from api.routes import (
     saved_filters,
     shift,
     shift_sign_in,
+    suggestions,
     tiles,
 )
 from api.services import Services, make_services
@@ -117,6 +118,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         field_reports,
         positions,
         shift_sign_in,
+        suggestions,
     ):
         app.include_router(module.router)
     for router in page_routers:

@@ -34,9 +34,10 @@ from dispatch.outside_candidates import sweep_outside
 from dispatch.personal import anonymise
 from dispatch.seal import seal_record
 from dispatch.sent_once import forget_sent
+from dispatch.suggest_kept import train_and_keep
 from grid.change_counts import add_up
 from grid.core.database import database_url
-from grid.core.errors import Trouble
+from grid.core.errors import Conflict, Trouble
 from grid.kept_territory import keep_if_free
 
 LOG = logging.getLogger("gridward.jobs")
@@ -96,6 +97,14 @@ def take_over_rules(session: Session, desk: Desk, now: datetime) -> None:
     take_over(session, now)
 
 
+def learn_categories(session: Session, desk: Desk, now: datetime) -> None:
+    """The model that suggests categories, from what has been closed; nothing while there is too little."""
+    try:
+        train_and_keep(session, "worker", now)
+    except Conflict:
+        LOG.info("too few closed incidents to learn categories from")
+
+
 # Jobs that others queue by name with `defer`.
 JOBS: dict[str, Job] = {}
 
@@ -111,6 +120,7 @@ PERIODIC: list[tuple[str, str, Job]] = [
     ("chase", "* * * * *", chase),
     ("ask_outside", "* * * * *", sweep_outside),
     ("seal", "20 * * * *", seal_record),
+    ("learn_categories", "30 4 * * 0", learn_categories),
 ]
 
 # Deferring on the caller's own connection needs no connection of the queue's.

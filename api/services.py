@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from dispatch.intake import Desk
+from dispatch.suggest_kept import SuggestionBook
 from grid.core.cluster import Cluster
 from grid.core.database import make_engine, make_sessions
 from grid.core.settings import Settings
@@ -24,6 +25,7 @@ class Services:
     engine: Engine
     sessions: sessionmaker[Session]
     desk: Desk
+    suggestions: SuggestionBook = field(default_factory=SuggestionBook)
 
     def warm(self) -> None:
         """Reads the ground, keeps it and finds one point, so that the first request finds everything ready."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 from dispatch.categories import rows_of, seed_categories
 
@@ -21,6 +22,9 @@ _LONGEST = 6  # tokens in one English expression
 _CONFIRMS = 0.15
 _PLACE_WORDS = "上旁边附前后里内下"
 _AS_PLACE = 0.5
+
+
+Source = Literal["keywords", "learned", "both"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,12 @@ class CategoryWord:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A category with its share of the evidence (certainty, 0 to 1) and the words found."""
+    """A category with its certainty (0 to 1; of keywords the share of the evidence), the words found, and who says so."""
 
     category: str
     certainty: float
     words: tuple[str, ...]
+    source: Source = "keywords"
 
 
 class WordBook:

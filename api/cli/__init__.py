@@ -31,6 +31,9 @@ COMMANDS = {
     "places": Place(
         "api.cli.places", "app", "What corrections taught; points that stand for unknown."
     ),
+    "suggest": Place(
+        "api.cli.suggesting", "app", "Categories suggested from words, and learning them."
+    ),
     "geocode": Place("api.cli.pointing", "geocode", "Find the places of a table's words."),
     "route": Place("api.cli.pointing", "route", "Find who answers for a table's points."),
     "export": Place("api.cli.exporting", "export", "Write a layer for QGIS or geopandas."),

@@ -15,6 +15,7 @@ import dispatch.field_models
 import dispatch.models
 import dispatch.notice_models
 import dispatch.seal_models
+import dispatch.suggest_models
 import grid.models
 from grid.core.database import Base
 from maps.views import drop_views
@@ -28,6 +29,7 @@ TABLE_MODULES = (
     dispatch.duplicate_models,
     dispatch.field_models,
     dispatch.seal_models,
+    dispatch.suggest_models,
     dispatch.notice_models,
     api.models,
 )

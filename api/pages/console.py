@@ -61,7 +61,7 @@ STORY_MESSAGES = (
         "common.",
         "error.",
     ),
-    *("role.", "clock.", "unit.", "presence.", "near.", "reporter."),
+    *("role.", "clock.", "unit.", "presence.", "near.", "reporter.", "suggest."),
 )
 
 

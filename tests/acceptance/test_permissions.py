@@ -49,6 +49,7 @@ JSON_ROUTES: dict[str, str] = {
     "GET /api/v1/geocode": OPEN,
     "GET /api/v1/route": OPEN,
     "GET /api/v1/categories": OPEN,
+    "GET /api/v1/categories/suggestions": "report",
     "GET /api/v1/channels": OPEN,
     "POST /api/v1/incidents": "report",
     "GET /api/v1/incidents": "read",

@@ -2,17 +2,19 @@
 import { h, icon, toast } from "../dom.js";
 import { post } from "../api.js";
 import { language, named, t } from "../messages.js";
-import { suggestions } from "./suggest.js";
+import { suggestions, told } from "./suggest.js";
 
 export function categoryBox(incident, { categories, onDone }) {
   if (incident.category || incident.queue !== "to_file" || !incident.location) return null;
   const select = h("select", { id: "panel-category", required: true }, h("option", { value: "", text: t("move.choose_person") }));
   const add = (group, entries) => entries.length && select.append(h("optgroup", { label: group }, entries.map((entry) => h("option", { value: entry.code, text: named(entry) }))));
   const groups = Map.groupBy ? Map.groupBy(categories, (entry) => entry[`class_${language}`]) : new Map([["", categories]]);
-  const likely = suggestions(incident.description || "", categories);
-  add("★", likely);
   for (const [group, entries] of groups) add(group, entries);
-  if (likely.length) select.value = likely[0].code;
+  suggestions(incident.description || "").then((likely) => {
+    if (!likely.length) return;
+    select.children[0].after(h("optgroup", { label: "★" }, likely.map((entry) => h("option", { value: entry.code, text: told(entry) }))));
+    if (!select.value) select.value = likely[0].code;
+  });
   const form = h("form", { class: "place-box", on: { submit: async (event) => {
     event.preventDefault();
     const { lon, lat } = incident.location;

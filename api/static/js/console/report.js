@@ -5,7 +5,7 @@ import { pin } from "../ground.js";
 import { language, named, t, word } from "../messages.js";
 import { moment } from "../times.js";
 import { nearRow } from "./near.js";
-import { suggestions } from "./suggest.js";
+import { share, suggestions, told } from "./suggest.js";
 
 
 export class Report {
@@ -18,14 +18,16 @@ export class Report {
     this.route = latest();
     this.near = latest();
     this.caller = latest();
+    this.likely = latest();
     this.key = crypto.randomUUID();
     const { channel, category } = form.elements;
     channel.append(...channels.map((entry) => h("option", { value: entry.code, text: named(entry) })));
     $("#category-names").append(...categories.map((entry) => h("option", { value: named(entry), label: entry.code })));
     const callers = debounced(500, () => this.callers());
     const preview = debounced(350, () => this.preview());
+    const suggest = debounced(250, () => this.suggest());
     form.addEventListener("input", (event) => {
-      if (event.target === form.elements.description) this.suggest();
+      if (event.target === form.elements.description) suggest();
       if (event.target === form.elements.phone) callers();
       if (![form.elements.phone, form.elements.name].includes(event.target)) preview();
     });
@@ -71,12 +73,18 @@ export class Report {
     return this.categories.find((entry) => named(entry) === text || entry.code === text) || null;
   }
 
-  suggest() {
-    const found = suggestions(this.form.elements.description.value, this.categories);
+  async suggest() {
+    let found;
+    try {
+      found = await suggestions(this.form.elements.description.value, this.likely);
+    } catch {
+      return; // more has been typed meanwhile
+    }
+    const source = (entry) => t(`suggest.source.${entry.source}`);
     fill($("#suggested"), found.map((entry) => h("button", {
-      class: "button small-button", type: "button", text: named(entry),
+      class: "button small-button", type: "button", title: told(entry),
       on: { click: () => { this.form.elements.category.value = named(entry); this.preview(); } },
-    })));
+    }, named(entry), h("span", { class: "muted small", text: ` ${share(entry)} % ${source(entry)}` }))));
   }
 
   async preview() {

@@ -1,25 +1,20 @@
-// Categories whose name stands, whole or in part, in the sentence: a help for the typist, never a decision.
-import { language, named } from "../messages.js";
+// Categories suggested from words: a help for the typist with its certainty and who says so, never a decision.
+import { get } from "../api.js";
+import { named, t } from "../messages.js";
 
-const LITTLE = new Set(["the", "and", "for", "with", "not", "from", "are", "has", "near", "street", "road"]);
-
-function pieces(text) {
-  if (language === "zh") {
-    const han = text.replace(/[^\p{Script=Han}]/gu, "");
-    return new Set(Array.from({ length: Math.max(0, han.length - 1) }, (_, i) => han.slice(i, i + 2)));
+/** The likeliest categories of a text, best first; none when the server has no answer. */
+export async function suggestions(text, ask = get, count = 4) {
+  const words = text.trim().slice(0, 4000);
+  if (!words) return [];
+  try {
+    return (await ask("categories/suggestions", { q: words, limit: count })).items;
+  } catch (problem) {
+    if (problem.name === "AbortError") throw problem;
+    return [];
   }
-  return new Set(text.toLowerCase().split(/[^a-z]+/).filter((w) => w.length > 2 && !LITTLE.has(w)).map((w) => w.replace(/(ies|s|ing|ed)$/, "")));
 }
 
-export function suggestions(text, categories, count = 4) {
-  const said = pieces(text);
-  if (!said.size) return [];
-  const scored = [];
-  for (const category of categories) {
-    const name = pieces(named(category));
-    let score = 0;
-    for (const piece of name) if (said.has(piece)) score += 1;
-    if (score) scored.push([score / Math.sqrt(name.size || 1), category]);
-  }
-  return scored.sort((a, b) => b[0] - a[0]).slice(0, count).map(([, category]) => category);
-}
+export const share = (found) => Math.round(found.certainty * 100);
+
+/** "Bin overflowing · 83 % (past incidents)". */
+export const told = (found) => t("suggest.one", { name: named(found), share: share(found), source: t(`suggest.source.${found.source}`) });

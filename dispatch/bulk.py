@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import shapely
 from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -26,6 +25,7 @@ from grid.core.crs import to_plane
 from grid.core.settings import TownSettings
 from grid.crews import Crew, crew_at
 from grid.nearest import SegmentIndex
+from grid.reach import Reach, read_boundary
 from grid.shifts import Pattern, hours_alike, patterns
 
 Ints = NDArray[np.int64]
@@ -87,7 +87,7 @@ class PointRouter:
     ground: GroundIndex
     catalogue: Catalogue
     plane_epsg: int
-    reach_m: float
+    reach: Reach
     changes: Ints
     own_posts: Ints
     patterns: tuple[Pattern, ...]
@@ -106,7 +106,7 @@ class PointRouter:
         """
         x, y = to_plane(lon, lat, self.plane_epsg)
         found = self.ground.index.nearest(x, y, threads=threads, second=False)
-        inside = (found.row >= 0) & (found.distance_m <= self.reach_m)
+        inside = (found.row >= 0) & self.reach.holds(x, y, found.distance_m)
         row = np.where(inside, found.row, -1)
         side = found.side.astype(np.int64)
         grid = np.full(len(row), -1, dtype=np.int64)
@@ -197,12 +197,12 @@ class PointRouter:
         return _each(pair, names), standings[pair]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The index holds a lock and lines of GEOS; elsewhere it is built anew from coordinates, in a second or two.
+        # The index holds a lock; elsewhere it is built anew from coordinates, in a second or two.
         ground = self.ground
-        left_out: dict[str, Any] = {"index": None, "tree": None}
-        plain = replace(ground, lines=shapely.to_wkb(ground.lines), **left_out)
-        rest = (self.catalogue, self.plane_epsg, self.reach_m, self.changes, self.own_posts)
-        return _rebuilt, (plain, ground.index.rank, *rest, self.patterns)
+        left_out: dict[str, Any] = {"index": None}
+        plain = replace(ground, **left_out)
+        rest = (self.catalogue, self.plane_epsg, self.reach, self.changes, self.own_posts)
+        return _rebuilt, (plain, *ground.index.lines(), ground.index.rank, *rest, self.patterns)
 
 
 class CrewBook:
@@ -241,20 +241,18 @@ def read_point_router(
         ground=ground,
         catalogue=catalogue,
         plane_epsg=plane_epsg,
-        reach_m=settings.reach_m,
+        reach=Reach(read_boundary(session, plane_epsg), settings.reach_m),
         changes=_changes(session),
         own_posts=np.array(sorted(own), dtype=np.int64),
         patterns=tuple(patterns(session)),
     )
 
 
-def _rebuilt(plain: GroundIndex, rank: Ints, *rest: Any) -> PointRouter:
-    lines = np.asarray(shapely.from_wkb(plain.lines), dtype=object)
-    coordinates, owners = shapely.get_coordinates(lines, return_index=True)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(lines)))])
-    index = SegmentIndex.build(plain.segment_ids, coordinates, offsets, rank)
-    ground = replace(plain, index=index, lines=lines, tree=shapely.STRtree(lines))
-    return PointRouter(ground, *rest)
+def _rebuilt(
+    plain: GroundIndex, coords: NDArray[np.float64], offsets: Ints, rank: Ints, *rest: Any
+) -> PointRouter:
+    index = SegmentIndex.build(plain.segment_ids, coords, offsets, rank)
+    return PointRouter(replace(plain, index=index), *rest)
 
 
 def _each(keys: Ints, values: Mapping[int, str]) -> list[str | None]:

@@ -12,6 +12,7 @@ from dispatch.placing import find_words
 from grid.book import Ground
 from grid.bulk_locate import GroundIndex, grids_of
 from grid.core.crs import from_plane, to_plane
+from grid.reach import ON_BOUNDARY_M, Reach
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,6 +35,7 @@ class WordFinder:
 
     ground: Ground
     index: GroundIndex
+    reach: Reach
 
     def table(self, texts: list[str], near: tuple[Floats, Floats] | None, at_us: int) -> pa.Table:
         """SCHEMA for texts; near: points told with them in WGS 84 degrees (NaN for none), to check against.
@@ -52,6 +54,7 @@ class WordFinder:
         grid, _ = grids_of(self.index, row, side, np.full(len(row), at_us), place)
         lon, lat = from_plane(place[:, 0], place[:, 1], epsg)
         nowhere = row < 0
+        grid = np.where(self.reach.beyond_m(place[:, 0], place[:, 1]) <= ON_BOUNDARY_M, grid, -1)
         segment_ids = self.index.segment_ids[np.where(nowhere, 0, row)] if len(row) else row
         grids = self.index.grids
         columns = [

@@ -17,11 +17,10 @@ from dispatch.seal import EARLIEST_ZONE, check_seals
 from grid.checking import SHOWN, Finding
 from grid.core.crs import to_plane
 from grid.given_areas import town_boundary
+from grid.reach import ON_BOUNDARY_M
 from grid.town import town_facts
 
 BATCH = 5000
-# A point on the boundary itself is inside, whatever its last digit says.
-ON_BOUNDARY_M = 0.5
 
 
 def check_record(session: Session, zone: ZoneInfo = EARLIEST_ZONE) -> list[Finding]:

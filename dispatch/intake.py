@@ -25,6 +25,7 @@ from dispatch.catalogue import (
     last_change,
 )
 from dispatch.chase_rules import Occasion, plan
+from dispatch.decisions import Heard, Versions, answerer_of, decision
 from dispatch.duplicates import MachineReport, attach, repeated, rules_of
 from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
 from dispatch.incidents import Line
@@ -47,6 +48,7 @@ from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
 from grid.crews import Crew
 from grid.locate import crew_of
+from grid.town import town_facts
 
 LONGEST_TEXT = 10_000
 STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
@@ -110,6 +112,11 @@ class Desk:
             return None, self._catalogue.read(session, (0, last_change(session)))
         town = ground.town
         return ground, self._catalogue.read(session, (town.ground_version, town.rules_version))
+
+    def catalogue(self, session: Session) -> Catalogue:
+        """The catalogue alone, for work that reads no words: the gazetteer is not built."""
+        town = town_facts(session)
+        return self._catalogue.read(session, (town.ground_version, town.rules_version))
 
     def rules(self, catalogue: Catalogue) -> Rules:
         """The workflow's rules by the bureau's settings: reports of untrusted channels wait for a person.
@@ -197,7 +204,17 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         "reason": [r.plain() for r in reasons],
         "ground_version": ground.town.ground_version if ground else 0,
     }
-    detail = {"reason": values["reason"], "geocoding": values["geocoding"]}
+    town = ground.town if ground else None
+    decided = decision(
+        Heard(report.description, report.address, given_point(report)),
+        values["geocoding"],
+        placement,
+        category,
+        opened.condition,
+        answerer_of(routed),
+        values["reason"],
+        Versions(town.ground_version, town.rules_version) if town else Versions(0, 0),
+    )
     timing = Timing(
         now,
         due_at=values["due_at"],
@@ -208,7 +225,10 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     new = NewIncident(
         values=values,
         reporter=reporter_values(report),
-        lines=[Line("report", None, State.REPORTED.value, detail=detail), *opened.lines],
+        lines=[
+            Line("report", None, State.REPORTED.value, detail={"decision": decided}),
+            *opened.lines,
+        ],
         actors=[actor, *["system"] * len(opened.lines)],
         tasks=task_values(offers, timing),
         notices=offer_notices(number, offers, now),
@@ -476,6 +496,12 @@ def report_values(
         "given_lat": report.point.lat if report.point else None,
         "given_datum": report.point.datum if report.point else None,
     }
+
+
+def given_point(report: Report) -> tuple[float, float, str] | None:
+    """The point as it came in, with its datum."""
+    point = report.point
+    return (point.lon, point.lat, point.datum) if point else None
 
 
 def reporter_values(report: Report) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -27,6 +28,7 @@ from grid.learning import is_default_point
 from grid.locate import locate
 from grid.models import OutsideAnswer
 from grid.outside import Found, Outside
+from grid.reach import Reach
 
 CONFIDENCE = 0.3
 LONGEST_WORDS = 200
@@ -131,11 +133,12 @@ def _candidates(
     now: datetime,
 ) -> list[dict[str, Any]]:
     added: list[dict[str, Any]] = []
+    reach = Reach(ground.boundary, desk.settings.reach_m)
     for source, offers in found.items():
         for offer in offers:
             x, y = (float(v) for v in to_plane(offer.lon, offer.lat, ground.town.plane_epsg))
             near = locate(session, x, y, now, neighbour_m=0.0)
-            if near is None or near.distance_m > desk.settings.reach_m:
+            if near is None or not reach.holds(*np.array([[x], [y], [near.distance_m]]))[0]:
                 continue
             if is_default_point(ground.default_points, offer.lon, offer.lat):
                 continue

@@ -29,6 +29,7 @@ from grid.geocode.doubt import disagrees
 from grid.geocode.model import Answer, Candidate
 from grid.learning import is_default_point
 from grid.locate import GridRef, Located, locate
+from grid.reach import ON_BOUNDARY_M, Reach
 
 # Confidence of a bare point: phones are right within a street's width nine times in ten; a point
 # that its own words confirm is as sure as anything gets.
@@ -132,11 +133,12 @@ def stored_placement(session: Session, incident: Incident) -> Placement:
     """Where a recorded incident lies, as it was written down; for naming its person again."""
     row = session.execute(
         text(
-            "select s.street_id, t.name as street, g.id, g.code, g.name from segment s"
+            "select s.street_id, t.name as street, g.id, g.code, g.name, st_x(i.point) as lon,"
+            " st_y(i.point) as lat from segment s left join incident i on i.id = :incident"
             " left join street t on t.id = s.street_id left join grid g on g.id = :grid"
             " where s.id = :segment"
         ),
-        {"grid": incident.grid_id, "segment": incident.segment_id},
+        {"grid": incident.grid_id, "segment": incident.segment_id, "incident": incident.id},
     ).one_or_none()
     if row is None or incident.segment_id is None:
         return Placement(waits=True)
@@ -153,7 +155,7 @@ def stored_placement(session: Session, incident: Incident) -> Placement:
         neighbour_distance_m=None,
         held_then=True,
     )
-    return Placement(waits=False, located=located)
+    return Placement(waits=False, lon=row.lon, lat=row.lat, located=located)
 
 
 def _in_plane(point: GivenPoint, epsg: int) -> tuple[float, float, float, float] | None:
@@ -207,9 +209,14 @@ def _from_point(
     )
     own = {"label": "", "lon": lon, "lat": lat, "match": "point", "confidence": POINT_ALONE}
     worded = _candidates(answer, epsg)
-    if located is None or located.distance_m > settings.reach_m:
+    reach = Reach(ground.boundary, settings.reach_m)
+    if located is None or not _of_town(reach, located, x, y, given.by_hand):
         distance = None if located is None else round(located.distance_m)
         datum = _other_datum(session, ground, settings, at, given)
+        beyond_m = _beyond_m(reach, x, y) if located else 0.0
+        why = reason("place.point_outside", distance_m=distance, datum=given.datum)
+        if beyond_m > ON_BOUNDARY_M:
+            why = reason("place.point_beyond", beyond_m=round(beyond_m), datum=given.datum)
         return replace(
             base,
             waits=True,
@@ -222,7 +229,7 @@ def _from_point(
             candidates=tuple(worded) + tuple(datum),
             flags=("point_outside",) + (("datum_suspect",) if datum else ()),
             reasons=(
-                reason("place.point_outside", distance_m=distance, datum=given.datum),
+                why,
                 *(reason("place.datum_suspect", datum=c["label"]) for c in datum[:1]),
             ),
         )
@@ -293,6 +300,14 @@ def _from_answer(
         segments=parts,
         flags=("corrected",) if answer.corrections else (),
     )
+    beyond_m = _beyond_m(Reach(ground.boundary, settings.reach_m), x, y)
+    if beyond_m > ON_BOUNDARY_M:
+        return replace(
+            found,
+            waits=True,
+            flags=("point_outside", *found.flags),
+            reasons=(*found.reasons, reason("place.words_beyond", beyond_m=round(beyond_m))),
+        )
     if answer.match == "street":
         return _whole_street(session, answer, found, settings)
     if answer.confidence < settings.place_confidence or located is None:
@@ -377,7 +392,8 @@ def _other_datum(
 
     def inside(lons: NDArray[np.float64], lats: NDArray[np.float64]) -> NDArray[np.bool_]:
         x, y = to_plane(lons, lats, ground.town.plane_epsg)
-        return np.array([_in_reach(session, settings, at, *xy) for xy in zip(x, y, strict=True)])
+        reach = Reach(ground.boundary, settings.reach_m)
+        return np.array([_in_reach(session, reach, at, *xy) for xy in zip(x, y, strict=True)])
 
     return [
         {
@@ -393,11 +409,20 @@ def _other_datum(
     ]
 
 
-def _in_reach(session: Session, settings: TownSettings, at: datetime, x: float, y: float) -> bool:
+def _in_reach(session: Session, reach: Reach, at: datetime, x: float, y: float) -> bool:
     if not (_finite(x) and _finite(y)):
         return False
     found = locate(session, float(x), float(y), at, neighbour_m=0.0)
-    return found is not None and found.distance_m <= settings.reach_m
+    return found is not None and _of_town(reach, found, float(x), float(y), by_hand=False)
+
+
+def _of_town(reach: Reach, located: Located, x: float, y: float, by_hand: bool) -> bool:
+    distance_m = np.array([located.distance_m])
+    return bool(reach.holds(np.array([x]), np.array([y]), distance_m, by_hand)[0])
+
+
+def _beyond_m(reach: Reach, x: float, y: float) -> float:
+    return float(reach.beyond_m(np.array([x]), np.array([y]))[0])
 
 
 def _candidates(answer: Answer | None, epsg: int) -> tuple[dict[str, Any], ...]:

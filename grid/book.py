@@ -21,6 +21,7 @@ from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.learned import taught
 from grid.geocode.model import GazetteerData
 from grid.learning import LearnedFact, read_default_points, read_learned
+from grid.reach import read_boundary
 from grid.town import TownFacts, town_facts
 
 
@@ -32,6 +33,8 @@ class Ground:
     gazetteer: Gazetteer
     learned: dict[int, LearnedFact] = field(default_factory=dict)
     default_points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    # In the plane; None where none was imported.
+    boundary: shapely.Geometry | None = None
 
 
 class GroundBook:
@@ -60,7 +63,8 @@ class GroundBook:
             self._imported = imported, Gazetteer.build(gazetteer_data(session, town))
         learned, facts = read_learned(session, town)
         gazetteer = taught(self._imported[1], learned)
-        return Ground(town, gazetteer, facts, read_default_points(session))
+        boundary = read_boundary(session, town.plane_epsg)
+        return Ground(town, gazetteer, facts, read_default_points(session), boundary)
 
 
 def gazetteer_data(session: Session, town: TownFacts) -> GazetteerData:

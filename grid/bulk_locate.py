@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,31 +12,47 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from grid.ground_columns import (
+    connection_of,
+    read_area_rows,
+    read_holding_columns,
+    read_segment_columns,
+)
 from grid.locate import CANDIDATES
 from grid.nearest import SegmentIndex, choose, measure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
 class GroundIndex:
-    """The ground in memory: index, and by row of the index the street; holdings by row, side and time.
+    """The ground in memory: index, and by row of the index (ids rising) the street; holdings by row, side and time.
 
-    holdings: row, side (0, 1), grid_id, from_ns, to_ns (int64 nanoseconds UTC, open ends are the extremes).
+    holdings: row, side (0, 1), grid_id, from_us, to_us (int64 µs UTC, open ends are the extremes).
     """
 
     index: SegmentIndex
     segment_ids: Ints
     streets: NDArray[np.object_]
     street_ids: Ints
-    lines: NDArray[np.object_]
-    tree: shapely.STRtree
     holdings: pd.DataFrame
     grids: dict[int, tuple[str, str]]
     read_us: int
     areas: pd.DataFrame
+
+    @cached_property
+    def lines(self) -> NDArray[np.object_]:
+        """The lines as shapes, by row; made when somebody asks."""
+        coords, offsets = self.index.lines()
+        rows = np.repeat(np.arange(len(self.segment_ids)), np.diff(offsets))
+        found: NDArray[np.object_] = shapely.linestrings(coords, indices=rows)
+        return found
+
+    @cached_property
+    def tree(self) -> shapely.STRtree:
+        """A tree of `lines`, for more than the nearest."""
+        return shapely.STRtree(self.lines)
 
     def on_street(
         self, place: Floats, street_ids: Ints, row: Ints, side: Ints
@@ -72,31 +89,25 @@ class GroundIndex:
 
 def read_ground_index(session: Session) -> GroundIndex:
     """Reads the segments in force and every holding, past ones too."""
-    rows = session.execute(
-        text(
-            "select s.id, s.rank, coalesce(s.street_id, -1) as street_id, t.name,"
-            " st_asbinary(s.line_plane) as line from segment s"
-            " left join street t on t.id = s.street_id where s.gone_at is null order by s.id"
-        )
-    ).all()
-    lines = np.asarray(shapely.from_wkb([bytes(row.line) for row in rows]), dtype=object)
-    coordinates, owners = shapely.get_coordinates(lines, return_index=True)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))])
-    ids = np.array([row.id for row in rows], dtype=np.int64)
-    rank = np.array([row.rank for row in rows], dtype=np.int64)
+    connection = connection_of(session)
+    found = read_segment_columns(connection)
+    names = dict(connection.execute("select id, name from street").fetchall())
+    numbers, which = np.unique(found.street_ids, return_inverse=True)
+    by_number = np.array([names.get(number) for number in numbers.tolist()], dtype=object)
+    areas = read_area_rows(connection)
+    frame = pd.DataFrame(areas, columns=["area", "grid_id", "from_us", "to_us"])
+    frame["area"] = list(shapely.from_wkb([bytes(row[0]) for row in areas]))
     return GroundIndex(
-        index=SegmentIndex.build(ids, coordinates, offsets, rank),
-        segment_ids=ids,
-        streets=np.array([row.name for row in rows], dtype=object),
-        street_ids=np.array([row.street_id for row in rows], dtype=np.int64),
-        lines=lines,
-        tree=shapely.STRtree(lines),
-        holdings=_holdings(session, ids),
+        index=SegmentIndex.build(found.ids, found.coords, found.offsets, found.rank),
+        segment_ids=found.ids,
+        streets=by_number[which.reshape(-1)] if len(numbers) else by_number,
+        street_ids=found.street_ids,
+        holdings=_holdings(read_holding_columns(connection), found.ids),
         grids={
-            row.id: (row.code, row.name)
-            for row in session.execute(text("select id, code, name from grid"))
+            row[0]: (row[1], row[2])
+            for row in connection.execute("select id, code, name from grid").fetchall()
         },
-        areas=_areas(session),
+        areas=frame,
         read_us=int(
             session.scalar(
                 text("select (extract(epoch from statement_timestamp()) * 1000000)::bigint")
@@ -104,21 +115,6 @@ def read_ground_index(session: Session) -> GroundIndex:
             or 0
         ),
     )
-
-
-def _areas(session: Session) -> pd.DataFrame:
-    """Drawn areas, lower codes first: area (plane), grid_id, from_us, to_us."""
-    rows = session.execute(
-        text(
-            "select st_asbinary(a.area_plane) as area, a.grid_id,"
-            " coalesce((extract(epoch from lower(a.valid)) * 1000000)::bigint, -9000000000000000),"
-            " coalesce((extract(epoch from upper(a.valid)) * 1000000)::bigint, 9000000000000000)"
-            " from grid_area a join grid g on g.id = a.grid_id order by g.code, a.id"
-        )
-    ).all()
-    frame = pd.DataFrame([tuple(r) for r in rows], columns=["area", "grid_id", "from_us", "to_us"])
-    frame["area"] = list(shapely.from_wkb([bytes(r.area) for r in rows]))
-    return frame
 
 
 def _drawn(ground: GroundIndex, place: Floats, at_us: Ints) -> tuple[Ints, NDArray[np.bool_]]:
@@ -142,26 +138,21 @@ def _drawn(ground: GroundIndex, place: Floats, at_us: Ints) -> tuple[Ints, NDArr
     return grid, then
 
 
-def _holdings(session: Session, ids: Ints) -> pd.DataFrame:
-    rows = session.execute(
-        text(
-            "select segment_id, side, grid_id,"
-            " coalesce((extract(epoch from lower(valid)) * 1000000)::bigint, -9000000000000000),"
-            " coalesce((extract(epoch from upper(valid)) * 1000000)::bigint, 9000000000000000)"
-            " from grid_segment order by segment_id, side, lower(valid)"
-        )
-    ).all()
-    frame = pd.DataFrame(
-        [tuple(row) for row in rows],
-        columns=["segment_id", "side", "grid_id", "from_us", "to_us"],
+def _holdings(table: Ints, ids: Ints) -> pd.DataFrame:
+    """Holdings of the segments `ids` (rising), by row, from all holdings."""
+    row = np.searchsorted(ids, table[:, 0])
+    kept = row < len(ids)
+    kept[kept] = ids[row[kept]] == table[kept, 0]
+    held = table[kept]
+    return pd.DataFrame(
+        {
+            "row": row[kept],
+            "side": held[:, 1].astype(np.int8),
+            "grid_id": held[:, 2],
+            "from_us": held[:, 3],
+            "to_us": held[:, 4],
+        }
     )
-    frame["row"] = np.searchsorted(ids, frame["segment_id"].to_numpy(dtype=np.int64))
-    frame["side"] = (frame["side"] == "right").astype(np.int8)
-    present = frame["row"] < len(ids)
-    frame = frame[present]
-    same = ids[frame["row"].to_numpy()] == frame["segment_id"].to_numpy(dtype=np.int64)
-    held: pd.DataFrame = frame[same].reset_index(drop=True)
-    return held
 
 
 def grids_of(

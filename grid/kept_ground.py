@@ -22,12 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from grid.change_counts import Mark, Marks, read_marks_on
+from grid.ground_columns import read_area_rows, read_holding_columns, read_segment_columns
 from grid.nearest import Measured, kernels
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 LOG = logging.getLogger(__name__)
-OPEN_FROM_US, OPEN_TO_US = -9_000_000_000_000_000, 9_000_000_000_000_000
 ROUNDING_M = 0.001  # above the rule's limit between equals
 ROOM_M = 1000.0
 LEAST_CELL_M = 10.0
@@ -202,47 +202,21 @@ def kept_ground(session: Session) -> KeptGround | None:
 
 def read_streets(connection: psycopg.Connection[Any], mark: Mark) -> Streets:
     """The segments in force."""
-    with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(
-            "select id, rank::bigint, coalesce(street_id, -1), st_asbinary(line_plane)"
-            " from segment where gone_at is null order by id"
-        ).fetchall()
-        names = dict(cursor.execute("select id, name from street").fetchall())
-    lines = np.asarray(shapely.from_wkb([row[3] for row in rows]), dtype=object)
-    coords, owners = shapely.get_coordinates(lines, return_index=True)
-    coords = np.ascontiguousarray(coords)
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(rows)))])
-    offsets = offsets.astype(np.int64)
-    numbers = np.array([row[:3] for row in rows], dtype=np.int64).reshape(-1, 3)
-    ids, rank, street_ids = (np.ascontiguousarray(column) for column in numbers.T)
+    found = read_segment_columns(connection)
+    names = dict(connection.execute("select id, name from street").fetchall())
     return Streets(
-        mark, ids, rank, street_ids, names, coords, offsets,
-        Raster.of(coords, offsets) if len(ids) else None,
+        mark, found.ids, found.rank, found.street_ids, names, found.coords, found.offsets,
+        Raster.of(found.coords, found.offsets) if len(found.ids) else None,
     )  # fmt: skip
-
-
-_PERIOD = (
-    f"coalesce((extract(epoch from lower(valid)) * 1000000)::bigint, {OPEN_FROM_US}),"
-    f" coalesce((extract(epoch from upper(valid)) * 1000000)::bigint, {OPEN_TO_US})"
-)
 
 
 def read_holdings(connection: psycopg.Connection[Any], mark: Mark) -> Holdings:
     """Every holding of ground, past and planned ones too."""
-    table = copied_numbers(
-        connection,
-        f"select segment_id, case side when 'left' then 0::bigint else 1::bigint end, grid_id, {_PERIOD}"  # noqa: S608 (fixed words)
-        " from grid_segment",
-        5,
-    )
-    table = table[np.lexsort((table[:, 3], table[:, 1], table[:, 0]))]
+    table = read_holding_columns(connection)
     ids, place = np.unique(table[:, 0], return_inverse=True)
     counts = np.bincount(2 * place.reshape(-1) + table[:, 1], minlength=2 * len(ids))
     grids = connection.execute("select id, code, name from grid").fetchall()
-    areas = connection.execute(
-        f"select st_asbinary(a.area_plane), a.grid_id, {_PERIOD.replace('valid', 'a.valid')}"  # noqa: S608 (fixed words)
-        " from grid_area a join grid g on g.id = a.grid_id order by g.code, a.id"
-    ).fetchall()
+    areas = read_area_rows(connection)
     shapes = [shapely.from_wkb(bytes(row[0])) for row in areas]
     return Holdings(
         mark,
@@ -253,18 +227,3 @@ def read_holdings(connection: psycopg.Connection[Any], mark: Mark) -> Holdings:
         [(row[1], row[2], row[3]) for row in areas],
         {row[0]: (row[1], row[2]) for row in grids},
     )
-
-
-def copied_numbers(connection: psycopg.Connection[Any], query: str, columns: int) -> Ints:
-    """The rows (n, columns) of a query whose columns are all bigint and never null."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"copy ({query}) to stdout (format binary)") as copy,
-    ):
-        data = b"".join(bytes(part) for part in copy)
-    row = np.dtype(
-        [("n", ">i2"), *((f"c{k}", [("size", ">i4"), ("v", ">i8")]) for k in range(columns))]
-    )
-    # 19 bytes of head, 2 bytes of tail
-    table = np.frombuffer(data, dtype=row, offset=19, count=(len(data) - 21) // row.itemsize)
-    return np.column_stack([table[f"c{k}"]["v"] for k in range(columns)]).astype(np.int64)

@@ -25,6 +25,8 @@ from grid.bulk_locate import read_ground_index
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, Conflict
 from grid.crews import Crew
+from grid.reach import Reach
+from grid.town import town_facts
 
 # Rows in one piece of work: reading words takes a hundred times as long as routing a point.
 ROUTE_ROWS, GEOCODE_ROWS = 50_000, 1_000
@@ -50,12 +52,15 @@ def geocode(
     """Add place, street, segment and grid to a table. Example: gridward geocode in.csv out.csv --column text"""
     rows = answered = 0
     wanted = _Words(column, lon, lat, datum, _us(datetime.now(UTC)))
-    with ended_by_signal(), opened(keep=False) as (services, session), Writer(target) as writer:
+    _known_datum(datum)
+    # What the file lacks is told before the town is read, which takes a while for a large one.
+    first, rest = _begun(pieces(source, (column, *filter(None, (lon, lat))), GEOCODE_ROWS))
+    with ended_by_signal(), Writer(target) as writer, opened(keep=False) as (services, session):
         ground, _ = services.desk.read(session)
         if ground is None:
             raise Conflict("town.empty")
-        finder = WordFinder(ground, read_ground_index(session))
-        first, rest = _begun(pieces(source, (column, *filter(None, (lon, lat))), GEOCODE_ROWS))
+        reach = Reach(ground.boundary, services.settings.town.reach_m)
+        finder = WordFinder(ground, read_ground_index(session), reach)
         # The first pass through an index compiles it; workers find that done.
         finder.table([], None, wanted.at_us)
         with team(finder, _width(width, first)) as workers, steps() as step:
@@ -88,16 +93,15 @@ def route(
 ) -> None:
     """Add segment, grid, post and person to a table of points. Example: gridward route in.csv out.csv --category code"""
     rows = routed = 0
-    with ended_by_signal(), opened(keep=False) as (services, session), Writer(target) as writer:
-        ground, catalogue = services.desk.read(session)
-        if ground is None:
-            raise Conflict("town.empty")
-        settings, epsg = services.settings.town, ground.town.plane_epsg
+    _known_datum(datum)
+    # What the file lacks is told before the town is read, which takes a while for a large one.
+    first, rest = _begun(pieces(source, ("lon", "lat", *filter(None, (category, at))), ROUTE_ROWS))
+    with ended_by_signal(), Writer(target) as writer, opened(keep=False) as (services, session):
+        epsg, catalogue = town_facts(session).plane_epsg, services.desk.catalogue(session)
+        settings = services.settings.town
         router = read_point_router(session, read_ground_index(session), catalogue, settings, epsg)
         wanted = _Points(category, at, datum, services.desk.zone, _us(datetime.now(UTC)))
         book = CrewBook(session)
-        needed = ("lon", "lat", *filter(None, (category, at)))
-        first, rest = _begun(pieces(source, needed, ROUTE_ROWS))
         router.place(np.zeros(1), np.zeros(1), [None], np.zeros(1, dtype=np.int64), threads=1)
         with team(router, _width(width, first), dask) as workers, steps() as step:
             # Two rounds: workers have no database, so people are read here, between placing and printing.
@@ -190,6 +194,16 @@ def _printed(
 ) -> tuple[pa.Table | bytes, pa.Table, int]:
     whole = joined(table, added)
     return printer.printed(whole), whole.schema.empty_table(), count
+
+
+def _known_datum(datum: str) -> None:
+    """BadInput `datum.unknown`, before anything is read."""
+    try:
+        to_wgs84(0.0, 0.0, datum)
+    except BadInput as error:
+        # 0, 0 need not lie in a datum's land.
+        if error.code == "datum.unknown":
+            raise
 
 
 def _begun(read: Iterator[Piece]) -> tuple[list[Piece], Iterator[Piece]]:

@@ -205,6 +205,14 @@ class SegmentIndex:
             return NO_POINTS
         return self.store.coords[self.row_lo[row] : self.row_hi[row] + 1]
 
+    def lines(self) -> tuple[Floats, Ints]:
+        """The vertices of all rows in their order, and where each begins (n + 1)."""
+        low = self.row_lo.astype(np.int64)
+        counts = np.where(low >= 0, self.row_hi - low + 1, 0)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        source = np.repeat(low - offsets[:-1], counts) + np.arange(offsets[-1])
+        return self.store.coords[source], offsets
+
     def edges_about(self, x_m: float, y_m: float, half_m: float) -> Smalls:
         """First vertices of all edges that can be nearest in the square x_m ± half_m, y_m ± half_m."""
         edges: Smalls = kernels.edges_about(

@@ -1068,3 +1068,46 @@ def relist(  # type: ignore[no-untyped-def]
         out[k, 3] = whole_cm(second)
         used = after
     return fresh[:used].copy(), out
+
+
+@compiled
+def big_end_first(data, at, size):  # type: ignore[no-untyped-def]
+    """The whole number of `size` bytes at `at`, most significant first."""
+    value = np.int64(np.int8(data[at]))
+    for k in range(1, size):
+        value = (value << 8) | np.int64(data[at + k])
+    return value
+
+
+@compiled
+def copied_lines(data, head):  # type: ignore[no-untyped-def]
+    """Rows of PostgreSQL's binary copy after `head` bytes, each three bigints and a line as little-endian WKB.
+
+    Returns (numbers (n, 3), coordinates of all lines, starts of each line (n + 1)).
+    """
+    rows = 0
+    vertices = 0
+    at = np.int64(head)
+    while at + 2 <= data.shape[0] and big_end_first(data, at, 2) > 0:
+        at += 2 + 3 * 12
+        size = big_end_first(data, at, 4)
+        vertices += (size - 9) // 16
+        rows += 1
+        at += 4 + size
+    numbers = np.empty((rows, 3), np.int64)
+    offsets = np.zeros(rows + 1, np.int64)
+    coords = np.empty((vertices, 2))
+    flat = coords.reshape(-1).view(np.uint8)
+    at = np.int64(head)
+    for row in range(rows):
+        at += 2
+        for column in range(3):
+            numbers[row, column] = big_end_first(data, at + 4, 8)
+            at += 12
+        size = big_end_first(data, at, 4)
+        count = (size - 9) // 16
+        start = offsets[row]
+        flat[16 * start : 16 * (start + count)] = data[at + 13 : at + 13 + 16 * count]
+        offsets[row + 1] = start + count
+        at += 4 + size
+    return numbers, coords, offsets

@@ -62,18 +62,20 @@ def lattice_town(segments, seed=1):
     k = max(2, round((segments / 2) ** 0.5))
     east, north = np.meshgrid(np.arange(k) * 100.0, np.arange(k) * 100.0)
     nodes = np.stack([east, north], -1) + rng.normal(0, 18, (k, k, 2)) + [500_000, 4_400_000]
-    lines = []
-    for i in range(k):
-        for j in range(k):
-            for a, b in ((i, j + 1), (i + 1, j)):
-                if a < k and b < k:
-                    share = np.linspace(0, 1, rng.integers(2, 6))[:, None]
-                    line = nodes[i, j] + (nodes[a, b] - nodes[i, j]) * share
-                    line[1:-1] += rng.normal(0, 4, (len(line) - 2, 2))
-                    lines.append(line)
-    offsets = np.concatenate([[0], np.cumsum([len(line) for line in lines])])
-    ids = rng.permutation(len(lines)) + 1000
-    return ids, np.concatenate(lines), offsets, rng.integers(0, 8, len(lines))
+    place = np.arange(k * k).reshape(k, k)
+    starts = np.concatenate([place[:, :-1].ravel(), place[:-1].ravel()])
+    ends = np.concatenate([place[:, 1:].ravel(), place[1:].ravel()])
+    by_row = np.argsort(starts, kind="stable")
+    a, b = nodes.reshape(-1, 2)[starts[by_row]], nodes.reshape(-1, 2)[ends[by_row]]
+    counts = rng.integers(2, 6, len(a))
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    line = np.repeat(np.arange(len(a)), counts)
+    step = np.arange(offsets[-1]) - offsets[line]
+    inner = (step > 0) & (step < counts[line] - 1)
+    coords = a[line] + (b - a)[line] * (step / (counts[line] - 1))[:, None]
+    coords[inner] += rng.normal(0, 4, (int(inner.sum()), 2))
+    ids = rng.permutation(len(a)) + 1000
+    return ids, coords, offsets, rng.integers(0, 8, len(a))
 
 
 def best(work, times=3):

@@ -37,8 +37,7 @@ SEGMENTS = (10_000, 100_000, 1_000_000)
 POINTS = 3000
 A_GRID = 50
 BARE = "select id from segment where gone_at is null order by line_plane <-> st_makepoint(%s, %s) limit 1"
-SPEED = """
-set synchronous_commit = off;
+BEFORE = """
 insert into town (id, name, plane_epsg) values (1, 'Lattice', 32650);
 insert into crossing (id, source_key, point, point_plane) overriding system value
     values (1, 'x', 'SRID=4326;POINT(117 39)', 'POINT(0 0)');
@@ -56,31 +55,54 @@ insert into staff (staff_no, name, post, unit_id, heads_unit)
 insert into post_holding (grid_id, post, staff_id, valid)
     select g.id, held.post, s.id, tstzrange('2020-01-01', null) from grid g join staff s on s.staff_no = 's' || g.id
     cross join unnest(array['officer', 'cleaner', 'gardener', 'maintainer', 'leader']) held (post);
-analyze;
 """
+# Made after the rows, as a restored backup makes them. Left out: the index of geographic lines and the exclusion
+# of two holders of one side, which neither ours nor the peer's question asks and which take minutes for a million.
+MADE_AFTER = """
+select c.relname, pg_get_indexdef(c.oid) from pg_index i join pg_class c on c.oid = i.indexrelid
+where i.indrelid in ('segment'::regclass, 'grid_segment'::regclass)
+  and not exists (select from pg_constraint k where k.conindid = c.oid)
+"""
+LEFT_OUT = ("ix_segment_line",)
+ROWS_AT_ONCE = 100_000
 
 
 def load(url, segments):
     """Fills a migrated database; returns the box of its streets."""
     ids, coords, offsets, rank = lattice_town(segments)
     lines = shapely.linestrings(coords, indices=np.repeat(np.arange(len(ids)), np.diff(offsets)))
-    plane, flat = shapely.to_wkb(lines, hex=True), shapely.to_wkb(
-        shapely.set_srid(shapely.linestrings([[[117, 39], [117.001, 39]]] * len(ids)), 4326), hex=True, include_srid=True
-    )  # fmt: skip
+    geographic = shapely.set_srid(shapely.LineString([[117, 39], [117.001, 39]]), 4326)
+    flat = shapely.to_wkb(geographic, hex=True, include_srid=True)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(SPEED)
+        connection.execute("set synchronous_commit = off; set maintenance_work_mem = '256MB'")
+        connection.execute(BEFORE)
+        indexes = connection.execute(MADE_AFTER).fetchall()
+        connection.execute(f"drop index {', '.join(name for name, _ in indexes)}")
+        connection.execute(
+            "alter table grid_segment drop constraint ex_grid_segment_one_grid_at_a_time"
+        )
+        # The rows are ours: no triggers, no foreign keys looked up one by one.
+        connection.execute("set session_replication_role = replica")
         with connection.cursor() as cursor, cursor.copy(
             "copy segment (id, source_key, street_id, class, rank, from_crossing_id, to_crossing_id, length_m,"
             " line, line_plane) from stdin"
         ) as copy:  # fmt: skip
-            for k in range(len(ids)):
-                copy.write_row((int(ids[k]), f"k{k}", k % 1000 + 1, "residential", int(rank[k]), 1, 1, 100.0,
-                                flat[k], plane[k]))  # fmt: skip
+            for k in range(0, len(ids), ROWS_AT_ONCE):
+                some = slice(k, k + ROWS_AT_ONCE)
+                plane = shapely.to_wkb(lines[some], hex=True)
+                copy.write("".join(
+                    f"{one}\tk{one}\t{one % 1000 + 1}\tresidential\t{level}\t1\t1\t100\t{flat}\t{line}\n"
+                    for one, level, line in zip(ids[some].tolist(), rank[some].tolist(), plane, strict=True)
+                ))  # fmt: skip
         for statement in GRIDS.split(";\n"):
             if statement.strip():
                 connection.execute(
                     statement, {"grids": len(ids) // A_GRID} if "%(" in statement else None
                 )
+        for name, made in indexes:
+            if name not in LEFT_OUT:
+                connection.execute(made)
+        connection.execute("vacuum analyze")
     return coords.min(axis=0), coords.max(axis=0)
 
 
@@ -105,7 +127,9 @@ def measure(cluster, segments):
     name = cluster.create()
     services = make_services(cluster.settings(cluster.url(name)))
     migrate(services.engine)
+    start = time.perf_counter()
     low, high = load(cluster.url(name), segments)
+    print(f"town of {segments} segments made in {time.perf_counter() - start:.0f} s", flush=True)
     points = np.random.default_rng(4).uniform(low, high, (POINTS, 2))
     at = datetime.now(UTC)
     print(f"{segments} segments, load {os.getloadavg()[0]:.1f}")

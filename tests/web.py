@@ -24,7 +24,7 @@ from api.cli.demonstration import SAMPLE_PASSWORD
 from api.services import Services
 
 GRIDWARD = Path(sys.executable).parent / "gridward"
-START_SECONDS = 90
+START_SECONDS = 180
 
 
 class Office:

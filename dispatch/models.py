@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    Computed,
     Date,
     DateTime,
     Float,
@@ -26,7 +27,14 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.dialects.postgresql import (
+    ARRAY,
+    JSONB,
+    TSTZRANGE,
+    TSVECTOR,
+    ExcludeConstraint,
+    Range,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from grid.core.database import Base
@@ -145,8 +153,25 @@ class Incident(Base):
         Index("ix_incident_grid_id_reported_at", "grid_id", "reported_at"),
         Index("ix_incident_queue", "queue", postgresql_where=text("queue is not null")),
         Index("ix_incident_reported_at", "reported_at"),
-        Index("ix_incident_category_code", "category_code"),
+        Index("ix_incident_category_code_reported_at", "category_code", "reported_at"),
+        Index("ix_incident_due_at", "due_at"),
+        Index("ix_incident_words", "words", postgresql_using="gin"),
+        Index(
+            "ix_incident_flags",
+            "flags",
+            postgresql_using="gin",
+            postgresql_where=text("flags <> '{}'"),
+        ),
         Index("ix_incident_open_due_at", "due_at", postgresql_where=text("ended_at is null")),
+        Index(
+            "ix_incident_open_reported_at", "reported_at", postgresql_where=text("ended_at is null")
+        ),
+        Index(
+            "ix_incident_open_point",
+            "point",
+            postgresql_using="gist",
+            postgresql_where=text("ended_at is null"),
+        ),
         Index(
             "ix_incident_merged_into_id",
             "merged_into_id",
@@ -164,6 +189,13 @@ class Incident(Base):
     condition_id: Mapped[int | None] = mapped_column(ForeignKey("filing_condition.id"))
     description: Mapped[str] = mapped_column(Text)
     address: Mapped[str | None] = mapped_column(Text)
+    # What `q` looks in: the pairs of characters of both, made by the database itself.
+    words: Mapped[Any] = mapped_column(
+        TSVECTOR,
+        Computed("search_grams(description, address)", persisted=True),
+        deferred=True,
+        deferred_raiseload=True,
+    )
     status: Mapped[str] = mapped_column(Text)
     queue: Mapped[str | None] = mapped_column(Text)
     flags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
@@ -232,6 +264,7 @@ class Task(Base):
     __table_args__ = (
         Index("ix_task_assignee_id_status", "assignee_id", "status"),
         Index("ix_task_incident_id", "incident_id"),
+        Index("ix_task_post_incident_id", "post", "incident_id"),
     )
 
     id: Mapped[int] = identity_column()

@@ -1,13 +1,15 @@
 """Incidents as they are read: lists with filters, one with all its parts, its history, a person's tasks.
 
-A list costs the same few statements at any size: one page of rows, one count, one for the tasks.
+A list costs the same few statements at any size. First the ids: what fits a filter is gathered in any order, up to
+COUNT_LIMIT; if that was all, it is counted and put in order. If there is more, then so much fits that a walk along the
+order soon has a page together. The rows, tasks and evidence are then those of the page alone.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,12 +29,17 @@ SORTS = {
 }
 LONGEST_PAGE = 500
 INCIDENT_NUMBER = re.compile(r"\d{8}-\d{6,}")
+_PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 OPEN_STATUSES = (
     *("reported", "verifying", "accepted", "filed", "dispatched"),
     *("in_disposal", "disposed", "checking", "pending_close", "suspended"),
 )
 # Of a long list only so many are counted exactly; beyond, "at least" is said.
-COUNT_LIMIT = 10_000
+COUNT_LIMIT = 1_000
+# What much fits is looked for in order, among at most so many incidents.
+WALK_LIMIT = 50_000
+FEW_PEOPLE = 20
+KEYS = "i.id, i.number, i.reported_at, i.due_at"
 
 COLUMNS = """
     i.id, i.number, i.version, i.status, i.queue, i.channel_code, i.category_code,
@@ -60,6 +67,7 @@ TASKS = """
     left join unit u on u.id = coalesce(t.unit_id, p.unit_id)
 """
 _ONE_NEW = f"select {COLUMNS} {SOURCE} where i.number = %s"
+_MANY = f"select {COLUMNS} {SOURCE} where i.id = any(%s)"
 _TASKS_NEW = f"{TASKS} where t.incident_id = %s order by t.lead desc, t.id"
 
 
@@ -118,26 +126,95 @@ def list_incidents(
         raise BadInput("list.sort_unknown", field="sort", sort=sort, known=", ".join(SORTS))
     if page < 1 or not 1 <= page_size <= LONGEST_PAGE:
         raise BadInput("list.page_bad", field="page", most=LONGEST_PAGE)
-    where = where_of(asked)
-    values = {**where.values, "limit": page_size, "offset": (page - 1) * page_size}
-    rows = session.execute(
-        text(
-            f"select {COLUMNS} {SOURCE} {where.sql()}"
-            f" order by {SORTS[sort]} limit :limit offset :offset"
-        ),
-        values,
-    ).all()
-    total = session.scalar(
-        text(
-            "select count(*) from (select 1 from incident i"  # noqa: S608 (as above)
-            f" {where.sql()} limit {COUNT_LIMIT + 1}) counted"
-        ),
-        where.values,
-    )
-    counted = int(total or 0)
-    items = [dict(row._mapping) for row in rows]
+    count, ids = _page_of_ids(session, asked, SORTS[sort], page_size, (page - 1) * page_size)
+    found = {row["id"]: row for row in _named(session, _MANY, [ids])} if ids else {}
+    items = [found[incident_id] for incident_id in ids]
     with_parts(session, items)
-    return Page(items, min(counted, COUNT_LIMIT), counted > COUNT_LIMIT, page, page_size)
+    return Page(items, min(count, COUNT_LIMIT), count > COUNT_LIMIT, page, page_size)
+
+
+def _page_of_ids(
+    session: Session, asked: IncidentFilter, order: str, limit: int, offset: int
+) -> tuple[int, list[int]]:
+    """How many fit, at most one more than COUNT_LIMIT, and the ids of a page."""
+    most = COUNT_LIMIT + 1
+    page = {"limit": limit, "offset": offset}
+
+    def asking(gathered: tuple[str, dict[str, Any]]) -> tuple[int, list[int]]:
+        statement, values = gathered
+        row = _planned(
+            session,
+            f"with i as materialized ({statement}) select (select count(*) from i),"  # noqa: S608 (made of constants)
+            f" array(select i.id from i order by {order} limit :limit offset :offset)",
+            {**values, **page},
+        )[0]
+        return int(row[0]), list(row[1])
+
+    upto = offset + limit
+    if _many_people(asked) and upto <= most:
+        count, ids = asking(_walked(asked, order, most))
+        if count >= most:
+            return count, ids
+    count, ids = asking(_gathered(asked, f"limit {most}"))
+    if count < most:
+        return count, ids
+    if _words_of(asked):
+        _, ids = asking(_walked(asked, order, upto))
+        if len(ids) == limit:
+            return count, ids
+    return count, asking(_gathered(asked, f"order by {order} limit {upto}"))[1]
+
+
+def _many_people(asked: IncidentFilter) -> bool:
+    """Whether the tasks that a filter looks at are so many that asking each incident is quicker."""
+    wide = asked.scope is not None and len(asked.scope.staff_ids) > FEW_PEOPLE
+    return (wide or asked.post is not None) and not _words_of(asked)
+
+
+def _gathered(asked: IncidentFilter, ending: str) -> tuple[str, dict[str, Any]]:
+    """The keys of what fits, each part of a scope asked by itself: each has its own index, together they have none."""
+    found: list[str] = []
+    values: dict[str, Any] = {}
+    for where in _parts(asked):
+        values |= where.values
+        found.append(f"(select {KEYS} from incident i {where.sql()} {ending})")  # noqa: S608
+    return " union ".join(found), values
+
+
+def _walked(asked: IncidentFilter, order: str, upto: int) -> tuple[str, dict[str, Any]]:
+    """`_gathered` in order for what much fits: read on until enough is found, at most WALK_LIMIT incidents."""
+    frame = where_of(replace(asked, scope=None, words=None, post=None))
+    found: list[str] = []
+    values = dict(frame.values)
+    for sieve in _parts(
+        IncidentFilter(scope=asked.scope, words=_words_of(asked), post=asked.post), indexed=False
+    ):
+        values |= sieve.values
+        found.append(
+            f"(select {KEYS} from (select i.* from incident i {frame.sql()}"  # noqa: S608
+            f" order by {order} limit {WALK_LIMIT}) i {sieve.sql()} limit {upto})"
+        )
+    return " union ".join(found), values
+
+
+def _parts(asked: IncidentFilter, *, indexed: bool = True) -> list[Where]:
+    """The filter's conditions, once for each part of its scope."""
+    if asked.scope is None:
+        return [where_of(asked, indexed=indexed)]
+    found = []
+    for part in asked.scope.parts:
+        where = where_of(replace(asked, scope=None), indexed=indexed)
+        where.add(part, **asked.scope.values)
+        found.append(where)
+    return found
+
+
+def _planned(session: Session, statement: str, values: dict[str, Any]) -> list[Any]:
+    """Rows of a statement planned for these very values: one word is on every tenth incident, another on none."""
+    connection: Any = session.connection().connection.driver_connection
+    named = _PARAMETER.sub(r"%(\1)s", statement.replace("%", "%%"))
+    rows: list[Any] = connection.execute(named, values, prepare=False).fetchall()
+    return rows
 
 
 def one_incident(session: Session, number: str, *, scope: Scope | None = None) -> dict[str, Any]:
@@ -273,7 +350,8 @@ def with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
         by_id[row.incident_id]["tasks"].append(dict(row._mapping))
     for row in session.execute(
         text(
-            "select id, incident_id, stage, media_type, actor, taken_at, received_at,"
+            "select id, incident_id, case when media_type like 'audio/%' then 'voice' else kind end as kind,"
+            " stage, media_type, size_bytes, actor, taken_at, received_at,"
             " st_x(point) as lon, st_y(point) as lat from evidence"
             " where incident_id = any(:ids) order by id"
         ),
@@ -282,8 +360,8 @@ def with_parts(session: Session, items: Sequence[dict[str, Any]]) -> None:
         by_id[row.incident_id]["evidence"].append(dict(row._mapping))
 
 
-def where_of(asked: IncidentFilter) -> Where:
-    """The conditions of a filter on `incident i`."""
+def where_of(asked: IncidentFilter, *, indexed: bool = True) -> Where:
+    """The conditions of a filter on `incident i`; not `indexed`: words by the text alone."""
     where = Where()
     if asked.words and INCIDENT_NUMBER.fullmatch(asked.words.strip()):
         # A number finds exactly that incident, whatever the other filters say.
@@ -293,7 +371,8 @@ def where_of(asked: IncidentFilter) -> Where:
     if asked.statuses:
         where.add("i.status = any(:statuses)", statuses=list(asked.statuses))
     if asked.open_only:
-        where.add("i.status = any(:open_statuses)", open_statuses=list(OPEN_STATUSES))
+        # The same as a status of OPEN_STATUSES (`dispatch/work.py` writes both), and what the indexes know.
+        where.add("i.ended_at is null")
     if asked.queue:
         where.add("i.queue = :queue", queue=asked.queue)
     if asked.grid:
@@ -303,7 +382,7 @@ def where_of(asked: IncidentFilter) -> Where:
     if asked.channel:
         where.add("i.channel_code = :channel", channel=asked.channel)
     if asked.flag:
-        where.add(":flag = any(i.flags)", flag=asked.flag)
+        where.add("i.flags @> array[cast(:flag as text)] and i.flags <> '{}'", flag=asked.flag)
     if asked.post:
         where.add(
             "exists (select 1 from task k where k.incident_id = i.id and k.post = :post)",
@@ -332,13 +411,25 @@ def where_of(asked: IncidentFilter) -> Where:
             "i.due_at < :overdue_at and i.disposed_at is null and i.ended_at is null",
             overdue_at=asked.overdue_at,
         )
-    if asked.words:
-        where.add(
-            "(i.number = :words or i.description ilike :like or i.address ilike :like)",
-            words=asked.words.strip(),
-            like=f"%{_plain_like(asked.words.strip())}%",
-        )
+    _add_words(where, _words_of(asked), indexed=indexed)
     return where
+
+
+def _words_of(asked: IncidentFilter) -> str:
+    """The words that a filter looks for, empty where it has none or names an incident's number."""
+    words = (asked.words or "").strip()
+    return "" if INCIDENT_NUMBER.fullmatch(words) else words
+
+
+def _add_words(where: Where, words: str, *, indexed: bool) -> None:
+    if not words:
+        return
+    # The index knows pairs of characters; that they stand in this order, the text itself says.
+    if indexed:
+        where.add("i.words @@ search_query(:words)", words=words)
+    where.add(
+        "(i.description ilike :like or i.address ilike :like)", like=f"%{_plain_like(words)}%"
+    )
 
 
 def _bounded(where: Where, asked: IncidentFilter) -> Where:

@@ -25,14 +25,17 @@ class RateLimits:
         self._failures = RateLimitItemPerMinute(settings.failed_sign_ins_per_minute)
         self._reports = RateLimitItemPerMinute(settings.open_reports_per_minute)
 
-    def before_sign_in(self, request: Request) -> None:
-        """TooMany `auth.too_many` when this address has failed too often within a minute."""
-        if not self._limiter.test(self._failures, "sign-in", address_of(request)):
-            raise TooMany("auth.too_many", seconds=self._wait(self._failures, "sign-in", request))
+    def before_sign_in(self, request: Request, what: str = "sign-in") -> None:
+        """TooMany `auth.too_many` when this address has failed too often within a minute.
 
-    def failed_sign_in(self, request: Request) -> None:
+        `what`: "sign-in", or "track" for a telephone number given to show who reported.
+        """
+        if not self._limiter.test(self._failures, what, address_of(request)):
+            raise TooMany("auth.too_many", seconds=self._wait(self._failures, what, request))
+
+    def failed_sign_in(self, request: Request, what: str = "sign-in") -> None:
         """Counts a failure."""
-        self._limiter.hit(self._failures, "sign-in", address_of(request))
+        self._limiter.hit(self._failures, what, address_of(request))
 
     def open_report(self, request: Request) -> None:
         """Counts a report without an account; TooMany `report.too_many`."""

@@ -53,10 +53,15 @@ def staff_line(notice: NoticeFacts, language: Language, zone: ZoneInfo) -> str:
 
 
 def resident_message(
-    notice: NoticeFacts, words: Words, language: Language, public_url: str, zone: ZoneInfo
+    notice: NoticeFacts,
+    words: Words,
+    language: Language,
+    public_url: str,
+    page: str,
+    zone: ZoneInfo,
 ) -> Message:
-    """A resident's message from a template."""
-    link = link_to(public_url, f"/track/{notice.number}")
+    """A resident's message from a template; `page` is the path of the reporter's own page."""
+    link = link_to(public_url, page)
     filled = fill(words, resident_values(notice, language, link, zone))
     return Message(filled.title, filled.body)
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.i18n import LANGUAGES, Language
 from api.notice_words import resident_message, staff_message
+from api.resident_links import page_of
 from api.services import Services
 from dispatch import notice_queue, notice_reading, senders
 from dispatch.contacts import gateway_url
@@ -106,7 +107,8 @@ class Sending:
             words = template_for(session, notice.kind, notice.category_code, language)
             if words is None:
                 return None
-            return resident_message(notice, words, language, public_url, self._zone)
+            page = page_of(self._services.settings.database.home_folder, notice.number)
+            return resident_message(notice, words, language, public_url, page, self._zone)
         tag = f"gridward-{batch.ids[0]}"
         return staff_message(found.notices, language, public_url, self._zone, tag)
 

@@ -129,8 +129,12 @@ EFFECTS: dict[str, Effect] = {
         late=False,
         closed_at=None,
         appeal=None,
+        solved_said=None,
         assignees=frozenset(),
         helpers=frozenset(),
+    ),
+    "solved_said": lambda after, before, actor, given, rules, now: replace(
+        after, solved_said=given.rating or ""
     ),
     "extension_asked": lambda after, before, actor, given, rules, now: replace(
         after, extension_asked_by=actor.person or ""

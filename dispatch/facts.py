@@ -72,6 +72,8 @@ class Facts:
     closed_at: datetime | None = None
     merged_into: str | None = None
     appeal: str | None = None  # asked | endorsed | granted | refused
+    # What the reporter said of the result: satisfied, fairly or dissatisfied; "" without such a word.
+    solved_said: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -94,6 +96,7 @@ class Given:
     until: datetime | None = None
     place: tuple[float, float] | None = None
     photos: frozenset[str] = frozenset()
+    rating: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ GUARDS: dict[str, Guard] = {
     "supervised": _unless(lambda m: m.facts.supervised, "not_supervised"),
     "not_supervised": _unless(lambda m: not m.facts.supervised, "already_supervised"),
     "reopen_in_time": _reopen_in_time,
+    "nothing_said": _unless(lambda m: m.facts.solved_said is None, "already_said"),
     "closed_late": _unless(lambda m: m.facts.late, "not_late"),
     "appeal_free": _unless(lambda m: m.facts.appeal is None, "already_asked"),
     "appeal_asked": _unless(lambda m: m.facts.appeal == "asked", "nothing_asked"),

@@ -158,6 +158,7 @@ _ROWS = (
     _row("reject_result", "pending_close", "dispatched", "watch_chief", needs="reason", clocks="close stop; disposal rework", effects="rework", by_doer=False),
     _row("force_close", _AFTER_FILING, "closed", "leader", guards="not_returned", needs="reason", clocks="all stop", effects="closed forced", by_doer=False),
     _row("reopen", "closed", "filed", "reporter operator watch_chief leader", guards="reopen_in_time", needs="reason", clocks="dispatch start", effects="reopened"),  # [G], domain 3.5
+    _row("confirm_solved", "closed", "stay", "reporter", guards="reopen_in_time nothing_said", effects="solved_said"),  # [G], the reporter's own word
     # extension and suspension
     _row("ask_extension", _WORK, "stay", "assignee unit_head", guards="not_overdue extension_free", needs="reason", effects="extension_asked"),
     _row("grant_extension", _WORK, "stay", "dispatcher watch_chief", guards="extension_asked not_own_extension not_overdue", clocks="disposal extend", effects="extension_settled"),

@@ -73,6 +73,7 @@ class Asked:
 
     `task` names one task by its id where it is not the actor's own or the lead's; `after_lead` lets an added task
     begin when the lead's is done. `done_at`: when it was done, told by a phone that had no network.
+    `rating`: how content a reporter is.
     """
 
     move: str
@@ -85,6 +86,7 @@ class Asked:
     task: int | None = None
     after_lead: bool = False
     done_at: datetime | None = None
+    rating: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +335,8 @@ class Work:
             return {"into": str(asked.to), "tasks": [_as_kept(task) for task in self.tasks]}
         if asked.move == "unmerge":
             return {"from": self.standing.facts.merged_into}
+        if asked.move == "confirm_solved":
+            return {"rating": asked.rating}
         return {}
 
     def _after(self, asked: Asked) -> None:
@@ -551,6 +555,7 @@ class Work:
             into=to if asked.move == "merge" and to else None,
             until=asked.until,
             photos=self._photos(),
+            rating=asked.rating,
         )
 
     def _target(self, asked: Asked) -> Target:

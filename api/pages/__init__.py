@@ -12,6 +12,7 @@ from api.pages import (
     maps,
     own_account,
     public,
+    track,
 )
 
 routers = (
@@ -22,6 +23,7 @@ routers = (
     console.router,
     field.router,
     public.router,
+    track.router,
     maps.router,
     exports.router,
 )

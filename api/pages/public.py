@@ -1,7 +1,4 @@
-"""Pages for everybody: reporting a problem and following it, without an account.
-
-No name of a person and no word of the report itself is shown to somebody who only knows its number.
-"""
+"""The resident's form: reporting a problem without an account. What becomes of it is told in `track.py`."""
 
 from __future__ import annotations
 
@@ -13,38 +10,22 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
 from api.deps import DbSession, Lang, MaybeAccount, Now, ServicesDep
-from api.i18n import Language, translate
+from api.i18n import translate
 from api.limits import limits_of
 from api.pages.rendering import map_of, page
+from api.resident_links import page_of
 from api.routes.ground import geojson
 from api.routes.incidents import parse_bbox
-from api.schemas import lamp_of
 from dispatch import evidence as evidence_store
-from dispatch import reading
 from dispatch.intake import Report, take_in
-from dispatch.merging import lead_of
-from dispatch.moves import ENDED
 from dispatch.placing import GivenPoint
-from grid.core.errors import BadInput, NotFound, TooMany
+from grid.core.errors import BadInput, TooMany
 from maps import frames
-from maps.page import Mark
 
 router = APIRouter(include_in_schema=False)
 CHANNEL = "citizen"
 LONGEST_WORDS = 2000
 ANYBODY = "anonymous"
-# How far a report has come, in four steps a resident understands.
-STEPS = ("received", "with_crew", "done", "checked")
-STEP_OF = {
-    "dispatched": 1,
-    "in_disposal": 1,
-    "suspended": 1,
-    "disposed": 2,
-    "checking": 2,
-    "pending_close": 2,
-    "closed": 3,
-    "fixed_on_spot": 3,
-}
 
 
 @router.get("/report")
@@ -101,8 +82,8 @@ def report(
     if content and taken.created:
         folder = services.settings.database.home_folder / "evidence"
         kept = _keep_photo(session, folder, taken, content, limit_bytes, now)
-    target = f"/track/{taken.number}?new={'1' if kept else 'photo'}"
-    return RedirectResponse(target, status_code=303)
+    target = page_of(services.settings.database.home_folder, taken.number)
+    return RedirectResponse(f"{target}&new={'1' if kept else 'photo'}", status_code=303)
 
 
 @router.get("/report/streets.geojson")
@@ -115,73 +96,6 @@ def streets(request: Request, session: DbSession, bbox: str) -> Response:
     if east - west > 0.2 or north - south > 0.2:
         raise BadInput("bbox.too_large", field="bbox")
     return geojson(request, frames.segments_geojson(session, west_south_east_north))
-
-
-@router.get("/track")
-def track_search(number: str = "") -> Response:
-    """From the start page's field to the report's own page."""
-    plain = "".join(sign for sign in number.strip() if sign.isalnum() or sign in "-_")
-    return RedirectResponse(f"/track/{plain}" if plain else "/", status_code=303)
-
-
-@router.get("/track/{number}")
-def track(
-    number: str,
-    request: Request,
-    session: DbSession,
-    account: MaybeAccount,
-    language: Lang,
-    services: ServicesDep,
-    now: Now,
-    new: str = "",
-    merged: str = "",
-) -> Response:
-    """Where a report stands, in plain words."""
-    try:
-        row = reading.one_incident(session, number)
-    except NotFound:
-        return page(
-            request,
-            "error.html",
-            account=account,
-            status=404,
-            code=404,
-            title_key="error.title_404",
-            detail=translate(language, "track.not_found"),
-        )
-    lead = lead_of(session, number)
-    if lead is not None:
-        # One problem, one story: whoever reported it too follows the incident that is worked on.
-        return RedirectResponse(f"/track/{lead}?merged={number}", status_code=303)
-    ended = row["status"] in ENDED
-    zone = services.settings.town.zone
-    shown = {
-        "number": row["number"],
-        "status": row["status"],
-        "ended": ended,
-        "category": _named(row, language),
-        "street": row["street"],
-        "body_key": _body_key(row),
-        "reported_at": row["reported_at"].astimezone(zone),
-        "due_at": row["due_at"].astimezone(zone) if row["due_at"] and not ended else None,
-    }
-    mark = None
-    if row["lon"] is not None:
-        bubble = ((translate(language, "track.where"), row["street"] or ""),)
-        mark = Mark(row["lon"], row["lat"], row["number"], bubble, lamp_of(row, now) or "green")
-    step = STEP_OF.get(row["status"], 0)
-    return page(
-        request,
-        "track.html",
-        account=account,
-        map_pieces=map_of(request, mark=mark) if mark else None,
-        messages=("map.", "grid.", "post."),
-        incident=shown,
-        steps=STEPS,
-        step=None if ended and row["status"] not in STEP_OF else step,
-        new=new,
-        merged=merged if merged and lead_of(session, merged) == number else "",
-    )
 
 
 def _form(
@@ -243,14 +157,3 @@ def _keep_photo(
     except BadInput:
         return False
     return True
-
-
-def _named(row: dict[str, Any], language: Language) -> str | None:
-    name: str | None = row[f"category_{language}"]
-    return name
-
-
-def _body_key(row: dict[str, Any]) -> str:
-    """The body that deals with it, never a private name."""
-    posts = [task["post"] for task in row["tasks"]]
-    return f"track.body_{posts[0]}" if posts else "track.body_none"

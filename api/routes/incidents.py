@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, File, Form, Header, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.auth import Account
@@ -247,9 +248,11 @@ def one(number: str, session: DbSession, scope: Reach, shape: ShapeDep) -> dict[
 
 @router.get("/{number}/history", responses=PROBLEMS)
 def history(number: str, session: DbSession, scope: Reach) -> list[dict[str, Any]]:
-    """The record of one incident, oldest line first."""
+    """The record of one incident, oldest line first; `actor_name` is the person behind an account."""
     row = reading.one_incident(session, number, scope=scope)
-    return reading.history_of(session, row["id"])
+    lines = reading.history_of(session, row["id"])
+    names = names_of(session, {line["actor"] for line in lines})
+    return [{**line, "actor_name": names.get(line["actor"])} for line in lines]
 
 
 @router.post("/{number}/moves", response_model=IncidentOut, responses=PROBLEMS)
@@ -382,6 +385,18 @@ def get_evidence(
     return FileResponse(
         path, media_type=media_type, headers={"Cache-Control": "private, max-age=86400, immutable"}
     )
+
+
+def names_of(session: Session, actors: set[str]) -> dict[str, str]:
+    """Names of the people behind the actors of a record (`account:USERNAME`)."""
+    rows = session.execute(
+        text(
+            "select a.username, s.name from account a join staff s on s.id = a.staff_id"
+            " where a.username = any(:names)"
+        ),
+        {"names": [actor.removeprefix("account:") for actor in actors]},
+    )
+    return {f"account:{row.username}": row.name for row in rows}
 
 
 def actor_of(account: Account) -> steps.Actor:

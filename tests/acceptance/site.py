@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import uvicorn
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from sqlalchemy import text
 
@@ -141,6 +144,44 @@ def visit(
     page.on("pageerror", lambda error: seen.complaints.append(f"uncaught: {error}"))
     yield seen
     context.close()
+
+
+PICTURES = Path(__file__).resolve().parent.parent.parent / "build" / "screenshots"
+
+
+def picture(page: Page, name: str) -> None:
+    """A picture of the page as it is now, kept in build/screenshots or the folder of GRIDWARD_PICTURES."""
+    folder = Path(os.environ.get("GRIDWARD_PICTURES") or PICTURES)
+    folder.mkdir(parents=True, exist_ok=True)
+    page.wait_for_timeout(150)
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def take_photo(page: Page, selector: str, photo: Path) -> None:
+    """Presses a button that opens the camera, and takes this photograph."""
+    with page.expect_file_chooser() as chooser:
+        page.click(selector)
+    chooser.value.set_files(photo)
+
+
+def scene(path: Path, *, clean: bool) -> Path:
+    """A drawn street with a bin, clean or overflowing, as large as a phone's photograph."""
+    image = Image.new("RGB", (2000, 1500), "#b9d4ea")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 900, 2000, 1500), fill="#8d9299")
+    draw.rectangle((0, 840, 2000, 900), fill="#c9c4b8")
+    for left in range(0, 2000, 260):
+        draw.rectangle((left, 260, left + 220, 850), fill="#e3d6bd" if left % 520 else "#cfae91")
+    draw.rectangle((820, 620, 1180, 1120), fill="#2f6f4f")
+    draw.rectangle((800, 560, 1200, 630), fill="#24573e")
+    if not clean:
+        for x, y, radius, colour in (
+            (760, 1120, 110, "#f0e9da"), (1240, 1140, 130, "#3b3b3b"), (1000, 560, 150, "#d8cfae"),
+            (900, 1200, 90, "#b7472a"), (1120, 520, 100, "#5a6f8f"), (640, 1200, 70, "#e8e2d2"),
+        ):  # fmt: skip
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    image.save(path, "JPEG", quality=88)
+    return path
 
 
 @dataclass(frozen=True)

@@ -411,6 +411,7 @@ def test_a_moment_that_cannot_be_true_is_kept_and_does_not_count(desk: Office) -
     ahead = {"move": "arrive", "done_at": (now + timedelta(hours=1)).isoformat()}
     assert desk.post("cleaner", moves, ahead).status_code == 200
     assert line_of(desk, number, "arrive")["detail"]["not_counted"] == "future"
-    naive = desk.post("cleaner", moves, {"move": "note", "note": "x", "done_at": "2026-11-23T10:00"})
+    naive = desk.post(
+        "cleaner", moves, {"move": "note", "note": "x", "done_at": "2026-11-23T10:00"}
+    )
     assert naive.status_code == 422
-

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.services import Services
 from grid.core.settings import NoticeSettings, Settings
+from tests.acceptance.site import category_of
 from tests.web import Office, office
 
 REPORT = {
@@ -40,14 +41,20 @@ def code(answer: Any, status: int) -> str:
 
 
 def test_my_notices_are_read_and_marked(desk: Office) -> None:
-    number = desk.post("operator", "/incidents", REPORT).json()["number"]
+    lon, lat = desk.ground_of("cleaner")
+    report = {**REPORT, "location": {"lon": lon, "lat": lat, "datum": "wgs84"}}
+    report |= {"description": "垃圾满溢", "category": category_of(desk.services, "cleaner")}
+    number = desk.post("operator", "/incidents", report).json()["number"]
     mine = desk.get("cleaner", "/me/notices?unseen=true").json()
-    others = desk.get("gardener", "/me/notices").json()
     found = [notice for notice in mine if notice["number"] == number]
-    if not found:  # The corner belongs to another cleaner than the sample's.
-        assert all(notice["number"] != number for notice in others)
-        return
+    assert [notice["kind"] for notice in found] == ["task_offered"]
     assert number in found[0]["text"]
+    others = desk.get("gardener", "/me/notices").json()
+    assert number not in [notice["number"] for notice in others]
+    # What is another's cannot be marked as read.
+    desk.post("gardener", "/me/notices/seen", {"ids": [found[0]["id"]]})
+    still = desk.get("cleaner", "/me/notices?unseen=true").json()
+    assert number in [notice["number"] for notice in still]
     done = desk.post("cleaner", "/me/notices/seen", {"ids": [found[0]["id"]]})
     assert done.status_code == 204
     left = desk.get("cleaner", "/me/notices?unseen=true").json()

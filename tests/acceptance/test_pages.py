@@ -200,15 +200,18 @@ def test_a_resident_reports_with_a_pin_and_a_photo_and_follows_it(
     }
     sent = anybody.post("/report", data=form, files={"photo": ("a.jpg", photo(), "image/jpeg")})
     assert sent.status_code == 303
-    number = re.fullmatch(r"/track/([\d-]+)\?new=1", sent.headers["location"])
+    number = re.fullmatch(r"/track/([\d-]+)\?key=[a-z2-7]{16}&new=1", sent.headers["location"])
     assert number is not None
     shown = anybody.get(sent.headers["location"])
     assert number[1] in shown.text
     assert street in shown.text
     assert "已收到，谢谢" in shown.text
+    assert "井盖松动" in shown.text, "whoever reported it reads their own words"
     # Whoever knows only the number learns nothing that was said, and no private name.
-    assert "13900000000" not in shown.text
-    assert "井盖松动" not in shown.text
+    for key in ("", "?key=", "?key=aaaaaaaaaaaaaaaa"):
+        bare = anybody.get(f"/track/{number[1]}{key}")
+        assert "13900000000" not in bare.text
+        assert "井盖松动" not in bare.text
     again = anybody.post("/report", data=form)
     assert number[1] in again.headers["location"], "a second press made a second incident"
     with town_services.sessions() as session:
@@ -243,7 +246,7 @@ def test_a_file_that_is_no_photo_never_costs_the_report(anybody: httpx.Client) -
     files = {"photo": ("a.jpg", b"not a picture", "image/jpeg")}
     form = {"description": "路灯不亮", "key": "k4"}
     sent = anybody.post("/report", data=form, files=files)
-    assert sent.headers["location"].endswith("?new=photo")
+    assert sent.headers["location"].endswith("&new=photo")
     assert "照片没有保存成功" in anybody.get(sent.headers["location"]).text
 
 

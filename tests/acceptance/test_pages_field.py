@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Error, Page, Route, expect
 from sqlalchemy import text
 
 from api.services import Services
@@ -23,6 +27,7 @@ from tests.acceptance.site import (
     report_at,
     serving,
     spot_of,
+    take_photo,
     visit,
 )
 
@@ -81,12 +86,6 @@ def ready(page: Page) -> None:
     page.wait_for_selector("#tasks .task")
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     expect(page.locator("#line")).to_be_hidden()
-
-
-def take_photo(page: Page, selector: str, picture: Path) -> None:
-    with page.expect_file_chooser() as chooser:
-        page.click(selector)
-    chooser.value.set_files(picture)
 
 
 def facts_of(services: Services, number: str) -> tuple[str, list[str], list[str]]:
@@ -236,6 +235,33 @@ def test_an_answer_that_was_lost_is_not_done_twice(
     assert moves.count("accept_task") == 1
 
 
+def processes_of(profile: Path) -> list[int]:
+    """Every process of the browser that was started on this profile."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if f"--user-data-dir={profile}" in (entry / "cmdline").read_bytes().decode(
+                    errors="replace"
+                ):
+                    found.append(int(entry.name))
+    return found
+
+
+def kill_browser(profile: Path) -> None:
+    """SIGKILL to the browser's processes: nothing is flushed, nothing is closed."""
+    victims = processes_of(profile)
+    assert victims
+    for pid in victims:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 15
+    while processes_of(profile):
+        assert time.monotonic() < until, "the browser outlived SIGKILL"
+        time.sleep(0.1)
+    (profile / "SingletonLock").unlink(missing_ok=True)
+
+
 def test_without_network_and_with_a_killed_browser_everything_arrives_once_and_in_order(
     browser: Browser,
     base: str,
@@ -254,9 +280,16 @@ def test_without_network_and_with_a_killed_browser_everything_arrives_once_and_i
         "locale": "zh-CN",
         **AS_PHONE,
     }
+    # In the morning: signed in with network, the page kept on the phone.
+    morning = browser.browser_type.launch_persistent_context(profile, **options)
+    page = morning.pages[0]
+    Visit(base, morning, page).sign_in("cleaner")
+    ready(page)
+    morning.close()
+
     first = browser.browser_type.launch_persistent_context(profile, **options)
     page = first.pages[0]
-    Visit(base, first, page).sign_in("cleaner")
+    page.goto(f"{base}/field")
     ready(page)
     first.set_offline(True)
     page.reload()
@@ -271,7 +304,20 @@ def test_without_network_and_with_a_killed_browser_everything_arrives_once_and_i
         page.click("[data-send=finish]")
         expect(page.locator("#sheet")).to_be_hidden()
     expect(page.locator("#unsent")).to_contain_text("12")
-    first.close()
+    kill_browser(profile)
+    with contextlib.suppress(Error):
+        first.close()
+
+    # Meanwhile the desk has written a note on the second of them: a move in between.
+    with visit(browser, base) as desk:
+        desk.sign_in("dispatcher")
+        token = desk.page.locator('meta[name="csrf-token"]').get_attribute("content")
+        made = desk.page.request.post(
+            f"{base}/api/v1/incidents/{numbers[1]}/moves",
+            data={"move": "note", "note": "请先拍照"},
+            headers={"X-CSRF-Token": str(token)},
+        )
+        assert made.ok
 
     second = browser.browser_type.launch_persistent_context(profile, **options)
     second.set_offline(True)
@@ -279,12 +325,36 @@ def test_without_network_and_with_a_killed_browser_everything_arrives_once_and_i
     page.goto(f"{base}/field")
     expect(page.locator("#unsent")).to_contain_text("12", timeout=15000)
     second.set_offline(False)
+    # Of the second task all four wait: the first of them clashes, the later ones stay behind it in order.
+    expect(page.locator("#unsent")).to_contain_text("4", timeout=60000)
+    page.click("#unsent")
+    expect(page.locator("#box")).to_contain_text("与别人的操作冲突", timeout=30000)
+    expect(page.locator("#box")).to_contain_text("您的操作：接收任务")
+    expect(page.locator("#box")).to_contain_text("备注")
+    for number in (numbers[0], numbers[2]):
+        arrived_once(town_services, number)
+    page.click("[data-again]")
     expect(page.locator("#unsent")).to_be_hidden(timeout=60000)
     second.close()
     for number in numbers:
-        _, moves, stages = facts_of(town_services, number)
-        assert [m for m in moves if m.endswith("_task")] == ["accept_task", "finish_task"]
-        assert stages == ["before", "after"]
+        arrived_once(town_services, number)
+
+
+def arrived_once(services: Services, number: str) -> None:
+    _, moves, stages = facts_of(services, number)
+    assert [m for m in moves if m.endswith("_task")] == ["accept_task", "finish_task"]
+    assert stages == ["before", "after"]
+    with services.sessions() as session:
+        told = session.execute(
+            text(
+                "select h.move, h.at, (h.detail->>'done_at')::timestamptz as done_at from history h"
+                " join incident i on i.id = h.incident_id where i.number = :n"
+                " and h.move in ('accept_task', 'finish_task') order by h.seq"
+            ),
+            {"n": number},
+        ).all()
+    assert all(line.done_at < line.at for line in told), "both moments are kept"
+    assert told[0].done_at < told[1].done_at
 
 
 def test_two_people_on_one_phone_keep_their_own_outbox(

@@ -514,6 +514,31 @@ def test_earlier_incidents_at_this_spot_are_shown_without_network_too(
         picture(page, "zh-12-offline-map")
 
 
+def test_without_pushes_a_badge_shows_when_the_page_is_looked_at_again(
+    browser: Browser, base: str, spot: Spot, number: str, town_services: Services
+) -> None:
+    with phone_of(browser, base, spot) as seen:
+        page = seen.page
+        page.click(".tabs [data-view=mine]")
+        expect(page.locator("[data-notices] li").first).to_be_visible()
+        expect(page.locator("#news")).to_be_hidden()  # all were read just now
+        page.click(".tabs [data-view=tasks]")
+        newer = report_at(town_services, spot, "刚派的", category_of(town_services, "cleaner"))
+        page.wait_for_timeout(500)
+        expect(page.locator(f'.task[data-number="{newer}"]')).to_have_count(0)
+        # Taken out of the pocket again; nothing here waits for the minute's own look.
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        expect(page.locator("#news")).to_have_text("1", timeout=5000)
+        expect(page.locator(f'.task[data-number="{newer}"]')).to_be_visible()
+        page.click(".tabs [data-view=mine]")
+        expect(page.locator("[data-notices]")).to_contain_text(newer)
+    with phone_of(browser, base, spot) as seen:
+        newest = report_at(town_services, spot, "又派的", category_of(town_services, "cleaner"))
+        seen.page.goto(f"{base}/field")
+        expect(seen.page.locator("#news")).to_have_text("1", timeout=5000)
+        expect(seen.page.locator(f'.task[data-number="{newest}"]')).to_be_visible()
+
+
 def test_a_push_is_shown_and_leads_to_the_page(
     browser: Browser, base: str, spot: Spot, number: str
 ) -> None:

@@ -158,6 +158,7 @@ PAGES: dict[str, str] = {
     "/report/streets.geojson": OPEN,
     "/track": OPEN,
     "/track/{number}": OPEN,
+    "/track/{number}/photo/{evidence}": OPEN,
     "/field/sw.js": OPEN,
     "/field/manifest.webmanifest": OPEN,
     "/account": SIGNED_IN,

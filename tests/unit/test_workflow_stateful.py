@@ -257,6 +257,7 @@ class Workflow(RuleBasedStateMachine):
         if facts.state in ENDED:
             assert name in {
                 "reopen",
+                "confirm_solved",
                 "unmerge",
                 "doubt_fix",
                 "appeal",

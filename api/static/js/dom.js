@@ -42,6 +42,8 @@ export function toast(text, kind = "") {
     box = h("div", { class: "toasts", role: "status", "aria-live": "polite" });
     document.body.append(box);
   }
+  // The same again takes the place of the one before: a pile would only hide the page.
+  for (const before of box.children) if (before.textContent === text) before.remove();
   const line = h("div", { class: `toast ${kind}`, text });
   box.append(line);
   setTimeout(() => line.remove(), kind === "red" ? 9000 : 4500);

@@ -28,7 +28,7 @@ function heading(incident) {
     h("h1", { class: "row" }, mark(incident, 24), h("span", { class: "grow", text: named(incident.category) || t("incident.no_category") })),
     h("p", { class: "row wrap" },
       h("span", { class: "chip accent", text: word("status", incident.status) }),
-      incident.queue && h("span", { class: "chip amber", text: word("queue", incident.queue) }),
+      incident.queue && word("queue", incident.queue) !== word("status", incident.status) && h("span", { class: "chip amber", text: word("queue", incident.queue) }),
       time && h("span", { class: `chip ${lamp}` }, icon("clock"), time),
       h("span", { class: "muted small", text: t("incident.reported", { at: moment(incident.reported_at), channel: incident.channel?.name || word("channel", incident.channel) }) })));
 }

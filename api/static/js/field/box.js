@@ -7,7 +7,7 @@ import { counted } from "./outbox.js";
 const LAMPS = { conflict: "red", refused: "red", sign_in: "amber", sending: "accent", waiting: "amber" };
 
 function what(item) {
-  if (item.kind === "photo") return `${word("move", "evidence")}（${word("stage", item.stage)}）`;
+  if (item.kind === "photo") return `${word("move", "evidence")} · ${word("stage", item.stage)}`;
   if (item.kind === "move") return word("move", item.move);
   if (item.kind === "shift") return t(item.way === "in" ? "field.shift_in" : "field.shift_out");
   return t({ voice: "field.voice", report: item.fixed ? "field.fixed_report" : "field.new", pin: "field.pin_move" }[item.kind]);

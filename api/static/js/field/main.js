@@ -294,7 +294,10 @@ for (const button of $$("[data-by]")) {
 }
 addEventListener("online", () => { line(); refresh(); });
 addEventListener("offline", line);
-document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
+// Where no push comes, the page looks for itself when it is looked at.
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refreshSoon());
+addEventListener("focus", refreshSoon);
+addEventListener("pageshow", (event) => event.persisted && refreshSoon());
 navigator.serviceWorker?.addEventListener("message", () => refresh());
 
 line();

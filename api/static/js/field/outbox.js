@@ -157,16 +157,23 @@ export class Outbox {
     if (STEPS.has(item.kind) && answer?.version > item.version) {
       this.steps.set(`${item.number}:${item.version}`, answer.version);
       await keep(`steps:${this.account}`, [...this.steps].slice(-STEPS_KEPT));
-      for (const later of this.items) {
-        if (later.order > item.order && later.number === item.number && STEPS.has(later.kind) && later.version === item.version) {
-          later.version = answer.version;
-          await putItem(later);
-        }
-      }
+      await this.rebase(item, answer.version);
     }
     await removeItem(item.order);
     this.onSent(item, answer);
     return "sent";
+  }
+
+  /** The item and what was done after it on the same version stand on a newer one. */
+  async rebase(item, version) {
+    const before = item.version;
+    for (const later of this.items) {
+      if (later.order > item.order && later.number === item.number && STEPS.has(later.kind) && later.version === before) {
+        later.version = version;
+        await putItem(later);
+      }
+    }
+    item.version = version;
   }
 
   /** Somebody else was faster, or our first sending did arrive and only its answer was lost. */
@@ -178,7 +185,7 @@ export class Outbox {
       if (retried && mine) return await this.finished(item, incident);
       const others = history.filter((line) => line.seq > (item.seq ?? Infinity) && line.actor !== `account:${this.username}`);
       if (item.kind === "move" && others.length && others.every((line) => OTHERS_OWN.has(line.move)) && incident.moves.includes(item.move)) {
-        item.version = incident.version;
+        await this.rebase(item, incident.version);
         delete item.tried;
         return this.put(item, "waiting", "again");
       }
@@ -193,7 +200,7 @@ export class Outbox {
   }
 
   async onTop(item) {
-    if (item.theirs) item.version = item.theirs.version;
+    if (item.theirs) await this.rebase(item, item.theirs.version);
     delete item.theirs;
     delete item.tried;
     await this.put(item, "waiting");

@@ -44,7 +44,7 @@ export function sheet(box, task, ctx) {
       pick: [t("field.help_who"), POSTS.filter((one) => one !== post).map((one) => [one, word("post", one)])],
       send: ({ words, picked }) => done([step("add_task", words, { to: picked })]) }),
     hand: () => form({ name: "hand", title: t("field.hand"), choices: ["field.hand_reasons"], needs: "words pick", button: t("field.hand_send"), sign: "person",
-      pick: [t("field.hand_who"), colleagues.map(({ id, name, post: of }) => [String(id), `${name}（${word("post", of)}）`])],
+      pick: [t("field.hand_who"), colleagues.map(({ id, name, post: of }) => [String(id), `${name} · ${word("post", of)}`])],
       send: ({ words, picked }) => done([own("hand_over", words, { to: Number(picked) })]) }),
     note: () => form({ name: "note", title: t("field.inner_note"), note: t("field.inner_note_hint"), needs: "words", button: t("field.inner_note_send"), sign: "speak",
       send: ({ words }) => done([step("note", words)]) }),

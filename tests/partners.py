@@ -90,7 +90,7 @@ def partners(**kinds: dict[str, Any]) -> Iterator[dict[str, Partner]]:
             partner.close()
 
 
-def wait_until(holds: Any, seconds: float = 20.0) -> None:
+def wait_until(holds: Any, seconds: float = 60.0) -> None:
     """Returns when `holds()` is true; fails after a while."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

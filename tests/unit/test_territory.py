@@ -34,7 +34,9 @@ def assert_whole(whole, boundary):
     assert bad_parts(whole, boundary) == []
 
 
-THIN_M = 0.1  # where a wedge of ground ends, the tracing may leave out the last of it, thinner than twice this
+# The one exception (DECISIONS.md): the tip of a wedge thinner than twice this may be missing from the ground drawn; a
+# point in it is then as near to a border of the rule, though farther than 0.5 m from every border drawn.
+THIN_M = 0.1
 
 
 def near_by_the_rule(index, left, right, x, y, label):

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import RedirectResponse
 from sqlalchemy.orm import Session
 
-from api.deps import DbSession, Lang, MaybeAccount, Now, ServicesDep
-from api.i18n import translate
+from api.deps import (
+    DbSession,
+    Lang,
+    MaybeAccount,
+    Now,
+    ServicesDep,
+    get_language,
+    get_services,
+)
+from api.i18n import Language, translate
 from api.limits import limits_of
 from api.pages.rendering import map_of, page
 from api.resident_links import page_of
 from api.routes.ground import geojson
 from api.routes.incidents import parse_bbox
 from dispatch import evidence as evidence_store
+from dispatch import overview
+from dispatch.catalogue import CategoryFacts
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
+from dispatch.suggest import suggest
 from grid.core.errors import BadInput, TooMany
 from maps import frames
 
@@ -26,12 +38,14 @@ router = APIRouter(include_in_schema=False)
 CHANNEL = "citizen"
 LONGEST_WORDS = 2000
 ANYBODY = "anonymous"
+MOST_NEAR = 5
+EMPTY = dict.fromkeys(("description", "lon", "lat", "category", "name", "phone", "mail"), "")
 
 
 @router.get("/report")
-def report_form(request: Request, account: MaybeAccount) -> Response:
+def report_form(request: Request, account: MaybeAccount, now: Now) -> Response:
     """The resident's form; it works without scripts and without the map."""
-    return _form(request, account)
+    return _form(request, account, now)
 
 
 @router.post("/report")
@@ -45,10 +59,15 @@ def report(
     lon: Annotated[str, Form(max_length=40)] = "",
     lat: Annotated[str, Form(max_length=40)] = "",
     key: Annotated[str, Form(max_length=100)] = "",
+    category: Annotated[str, Form(max_length=40)] = "",
+    name: Annotated[str, Form(max_length=100)] = "",
+    phone: Annotated[str, Form(max_length=40)] = "",
+    mail: Annotated[str, Form(max_length=200)] = "",
     photo: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """Takes the report in and leads to its own page; what cannot be used is said beside the form."""
-    given: dict[str, Any] = {"description": description, "lon": lon, "lat": lat, "key": key}
+    typed = (description, lon, lat, category, name, phone, mail)
+    given: dict[str, Any] = {**dict(zip(EMPTY, typed, strict=True)), "key": key}
     limit_bytes = services.settings.web.upload_limit_mb * 1_000_000
     content = photo.file.read(limit_bytes + 1) if photo is not None and photo.filename else b""
     try:
@@ -68,7 +87,13 @@ def report(
             Report(
                 channel=CHANNEL,
                 description=description.strip(),
+                category=category or None,
                 point=_point(lon, lat),
+                reporter_name=name.strip() or None,
+                reporter_phone=phone.strip() or None,
+                reporter_mail=mail.strip() or None,
+                tell_by="sms" if phone.strip() else "mail" if mail.strip() else None,
+                language=language,
                 idempotency_key=f"{ANYBODY}|page-{key}" if key else None,
             ),
             ANYBODY,
@@ -77,7 +102,7 @@ def report(
     except (BadInput, TooMany) as refusal:
         sentence = translate(language, refusal.code, **refusal.values)
         status = 429 if isinstance(refusal, TooMany) else 422
-        return _form(request, None, status=status, problem=sentence, given=given)
+        return _form(request, None, now, status=status, problem=sentence, given=given)
     kept = True
     if content and taken.created:
         folder = services.settings.database.home_folder / "evidence"
@@ -98,9 +123,52 @@ def streets(request: Request, session: DbSession, bbox: str) -> Response:
     return geojson(request, frames.segments_geojson(session, west_south_east_north))
 
 
+@router.get("/report/suggestions.json")
+def suggestions(
+    session: DbSession,
+    services: ServicesDep,
+    language: Lang,
+    now: Now,
+    q: Annotated[str, Query(max_length=LONGEST_WORDS)] = "",
+) -> list[dict[str, str]]:
+    """Categories that the words speak of, best first: `code`, `name`. A help, never a decision."""
+    _, catalogue = services.desk.read(session)
+    open_now = {each.code: each for each in catalogue.open_categories(now)}
+    known = (open_now.get(found.category) for found in suggest(q))
+    return [{"code": each.code, "name": name_of(each, language)} for each in known if each]
+
+
+@router.get("/report/near.json")
+def near(
+    session: DbSession,
+    services: ServicesDep,
+    language: Lang,
+    now: Now,
+    lon: Annotated[float, Query(ge=-180, le=180)],
+    lat: Annotated[float, Query(ge=-90, le=90)],
+) -> list[dict[str, Any]]:
+    """Open reports around a place, the nearest first: number, what, where it stands, when, distance; nobody's words."""
+    ground, _ = services.desk.read(session)
+    if ground is None:
+        return []
+    found = overview.neighbours(session, ground.town.plane_epsg, (lon, lat, "", ""), now)
+    nearest = sorted(found, key=lambda each: float(each["distance_m"]))[:MOST_NEAR]
+    return [
+        {
+            "number": each["number"],
+            "category": each[f"category_{language}"],
+            "status": translate(language, f"track.plain_{each['status']}"),
+            "reported_at": each["reported_at"],
+            "distance_m": round(each["distance_m"]),
+        }
+        for each in nearest
+    ]
+
+
 def _form(
     request: Request,
     account: Any,
+    now: datetime,
     *,
     status: int = 200,
     problem: str | None = None,
@@ -112,11 +180,25 @@ def _form(
         account=account,
         status=status,
         map_pieces=map_of(request),
-        messages=("public.", "map.", "field.photo", "grid.", "post."),
+        messages=("public.", "map.", "field.photo", "grid.", "post.", "time."),
         problem=problem,
-        given=given or {"description": "", "lon": "", "lat": "", "key": secrets.token_urlsafe(16)},
+        given=given or {**EMPTY, "key": secrets.token_urlsafe(16)},
+        categories=_categories(request, now),
         bounds=_bounds(request),
     )
+
+
+def _categories(request: Request, now: datetime) -> list[tuple[str, str]]:
+    """Code and name of what may be reported, in the reader's language."""
+    services, language = get_services(request), get_language(request)
+    with services.sessions() as session:
+        _, catalogue = services.desk.read(session)
+    return [(each.code, name_of(each, language)) for each in catalogue.open_categories(now)]
+
+
+def name_of(category: CategoryFacts, language: Language) -> str:
+    """A category's name in one language."""
+    return category.name_zh if language == "zh" else category.name_en
 
 
 def _bounds(request: Request) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
+from sqlalchemy import text
 
 from api.services import Services
 from tests.acceptance.site import (
     DESKTOP,
     PHONE,
+    Visit,
     category_of,
     chromium,
+    picture,
     report_at,
     serving,
     spot_of,
@@ -118,6 +122,109 @@ def test_a_resident_reports_by_hand_on_a_phone(browser: Browser, base: str) -> N
         assert page.locator(".steps .now").count() == 1
         seen.assert_fits()
         seen.assert_clean()
+
+
+def test_a_resident_is_helped_with_category_place_neighbours_and_news(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    spot = spot_of(town_services)
+    here = {"longitude": spot.lon, "latitude": spot.lat, "accuracy": 10}
+    asked = {"has_touch": True, "geolocation": here, "permissions": ["geolocation"]}
+    with visit(browser, base, "zh", PHONE, **asked) as seen:
+        page = seen.page
+        page.goto(f"{base}/report")
+        page.fill("#description", "垃圾桶满了，没人收")
+        page.locator("[data-suggested] button").first.click()
+        chosen = page.input_value("#category")
+        assert chosen, "one touch takes the category that was suggested"
+        page.click("[data-here]")
+        expect(page.locator(".pin")).to_have_count(1)
+        assert float(page.input_value("[name=lon]")) == pytest.approx(spot.lon, abs=1e-6)
+        near = page.locator("[data-near] a")
+        expect(near.first).to_be_visible()
+        assert "垃圾桶满了" not in page.inner_text("[data-near]"), "nobody's words are shown"
+        page.locator("details.card summary").click()
+        page.fill("#phone", "13900001111")
+        page.fill("#name", "王女士")
+        picture(page, "report-zh-helped")
+        seen.assert_fits()
+        page.click("#report button[type=submit]")
+        page.wait_for_url("**/track/**")
+        number = page.locator(".number").first.inner_text()
+        seen.assert_clean()
+    with town_services.sessions() as session:
+        row = session.execute(
+            text(
+                "select i.category_code, r.phone, r.tell_by, r.language from incident i"
+                " join reporter r on r.incident_id = i.id where i.number = :n"
+            ),
+            {"n": number},
+        ).one()
+    assert tuple(row) == (chosen, "13900001111", "sms", "zh")
+
+
+def test_the_reporter_answers_a_question_and_sends_it_back_when_it_is_not_solved(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    with visit(browser, base, "en", PHONE) as seen:
+        page = seen.page
+        page.goto(f"{base}/report")
+        page.fill("#description", "Bench broken somewhere in the park")
+        page.click("#report button[type=submit]")
+        page.wait_for_url("**/track/**")
+        number, link = page.locator(".number").first.inner_text(), page.url
+        with visit(browser, base) as desk:
+            desk.sign_in("operator")
+            assert move(desk, number, {"move": "ask_reporter", "note": "Which park?"}) == 200
+        page.goto(link)
+        expect(page.locator("[data-ask=answer]")).to_contain_text("Which park?")
+        page.fill("#answer-words", "The one by the river")
+        page.click("[value=answer]")
+        page.wait_for_url("**said=answer**")
+        expect(page.locator("[data-ask=answer]")).to_have_count(0)
+        closed_by_hand(town_services, number)
+        page.goto(link)
+        page.fill("#solved-words", "Still broken")
+        page.click("[value=not_solved]")
+        page.wait_for_url("**said=not_solved**")
+        picture(page, "track-en-not-solved")
+        bare = page.request.post(f"{base}/track/{number}", form={"act": "solved", "key": "x" * 16})
+        assert bare.status == 422, "a number alone says nothing for its reporter"
+    with town_services.sessions() as session:
+        lines = session.execute(
+            text(
+                "select h.move, h.note, h.actor, i.status from history h join incident i on i.id = h.incident_id"
+                " where i.number = :n and h.move in ('answered', 'reopen') order by h.seq"
+            ),
+            {"n": number},
+        ).all()
+    assert [tuple(line)[:3] for line in lines] == [
+        ("answered", "The one by the river", "anonymous"),
+        ("reopen", "Still broken", "anonymous"),
+    ]
+    assert lines[-1].status == "filed"
+
+
+def move(seen: Visit, number: str, body: dict[str, Any]) -> int:
+    token = seen.page.locator('meta[name="csrf-token"]').get_attribute("content")
+    return seen.page.request.post(
+        f"{seen.base}/api/v1/incidents/{number}/moves",
+        data=body,
+        headers={"X-CSRF-Token": str(token)},
+    ).status
+
+
+def closed_by_hand(services: Services, number: str) -> None:
+    """As if it had gone its whole way: the road there is tested elsewhere."""
+    with services.sessions() as session:
+        session.execute(
+            text(
+                "update incident set status = 'closed', queue = null, ended_at = now(), facts = facts ||"
+                " jsonb_build_object('state', 'closed', 'closed_at', now()) where number = :n"
+            ),
+            {"n": number},
+        )
+        session.commit()
 
 
 def test_the_form_works_without_scripts(browser: Browser, base: str) -> None:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -273,7 +274,7 @@ def test_without_network_and_with_a_killed_browser_everything_arrives_once_and_i
     category = category_of(town_services, "cleaner")
     numbers = [report_at(town_services, spot, f"断网作业{n}", category) for n in range(3)]
     profile = tmp_path / "profile"
-    options = {
+    options: dict[str, Any] = {
         "executable_path": CHROMIUM,
         "args": ARGUMENTS,
         "viewport": {"width": PHONE[0], "height": PHONE[1]},

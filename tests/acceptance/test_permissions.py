@@ -156,6 +156,8 @@ PAGES: dict[str, str] = {
     "/login/elsewhere/back": OPEN,
     "/report": OPEN,
     "/report/streets.geojson": OPEN,
+    "/report/suggestions.json": OPEN,
+    "/report/near.json": OPEN,
     "/track": OPEN,
     "/track/{number}": OPEN,
     "/track/{number}/photo/{evidence}": OPEN,

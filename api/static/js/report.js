@@ -1,10 +1,11 @@
 // The resident's form: the photo is made small here, the pin is set on the map. Without this script the form still works.
 import "./page.js";
-import { $ } from "./dom.js";
+import { $, debounced, fill, h } from "./dom.js";
 import { t } from "./messages.js";
 import { pin } from "./ground.js";
 import { shrink } from "./photos.js";
 import { showStreets } from "./streets.js";
+import { moment } from "./times.js";
 
 const L = window.L;
 const form = $("#report");
@@ -19,7 +20,29 @@ function place(latlng) {
   marker = pin(map, latlng.lat, latlng.lng, place);
   form.elements.lon.value = latlng.lng.toFixed(7);
   form.elements.lat.value = latlng.lat.toFixed(7);
+  near();
 }
+
+const ask = async (path, values) => {
+  const answer = await fetch(`/report/${path}?${new URLSearchParams(values)}`).catch(() => null);
+  return answer?.ok ? answer.json() : [];
+};
+
+/** What is open around the pin already: perhaps this very problem, to be followed instead. */
+async function near() {
+  const found = await ask("near.json", { lon: form.elements.lon.value, lat: form.elements.lat.value });
+  fill($("[data-near]"), found.length > 0 && h("div", { class: "note amber" }, h("div", { class: "grow" }, h("b", { class: "block", text: t("public.near") }),
+    h("ul", { class: "stack" }, found.map((one) => h("li", {}, h("a", { href: `/track/${one.number}`, target: "_blank", rel: "noopener" },
+      h("span", { class: "block", text: `${one.category || t("public.near_unknown")} · ${t("public.near_away", { m: one.distance_m })}` }),
+      h("span", { class: "block small", text: `${moment(one.reported_at)} · ${one.status}` }))))))));
+}
+
+const suggested = debounced(500, async () => {
+  const found = await ask("suggestions.json", { q: form.elements.description.value.slice(0, 500) });
+  fill($("[data-suggested]"), found.map(({ code, name }) => h("button", { class: "button", type: "button", text: name, dataset: { code },
+    on: { click: () => { form.elements.category.value = code; fill($("[data-suggested]")); } } })));
+});
+form.elements.description.addEventListener("input", suggested);
 map.on("click", (event) => place(event.latlng));
 if (form.elements.lon.value) {
   place(L.latLng(Number(form.elements.lat.value), Number(form.elements.lon.value)));

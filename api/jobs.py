@@ -27,6 +27,7 @@ from api.services import Services
 from dispatch.attendance import end_forgotten, forget_positions
 from dispatch.catalogue_edits import take_over
 from dispatch.chasing import chase
+from dispatch.evidence_store import forget_fetched
 from dispatch.following import follow_changes
 from dispatch.intake import Desk
 from dispatch.notice_models import PeriodicRun
@@ -38,6 +39,7 @@ from dispatch.suggest_kept import train_and_keep
 from grid.change_counts import add_up
 from grid.core.database import database_url
 from grid.core.errors import Conflict, Trouble
+from grid.core.settings import DatabaseSettings
 from grid.kept_territory import keep_if_free
 
 LOG = logging.getLogger("gridward.jobs")
@@ -92,6 +94,11 @@ def close_shifts(session: Session, desk: Desk, now: datetime) -> None:
     forget_sent(session, now)
 
 
+def forget_evidence_fetched(session: Session, desk: Desk, now: datetime) -> None:
+    """Files of a bucket that were looked at some days ago."""
+    forget_fetched(DatabaseSettings().home_folder, now)
+
+
 def take_over_rules(session: Session, desk: Desk, now: datetime) -> None:
     """Planned changes of categories whose moment has come."""
     take_over(session, now)
@@ -118,6 +125,7 @@ PERIODIC: list[tuple[str, str, Job]] = [
     ("add_up_counts", "* * * * *", add_up_counts),
     ("close_shifts", "10 * * * *", close_shifts),
     ("chase", "* * * * *", chase),
+    ("forget_evidence_fetched", "20 4 * * *", forget_evidence_fetched),
     ("ask_outside", "* * * * *", sweep_outside),
     ("seal", "20 * * * *", seal_record),
     ("learn_categories", "30 4 * * 0", learn_categories),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.i18n import Language, translate
+from grid.core.crs import GEOD
 
 
 class LocationIn(BaseModel):
@@ -223,7 +224,7 @@ def incident_out(
         "reason": reason_text(row["reason"], language, with_people=with_people),
         "reasons": row["reason"] if with_people else [],
         "lamp": lamp_of(row, now),
-        "evidence": [_evidence(row["number"], item) for item in row["evidence"]],
+        "evidence": [_evidence(row, item) for item in row["evidence"]],
         "moves": moves or [],
         "standing": standing_of(row["facts"] or {}),
         "merged_into": (row["facts"] or {}).get("merged_into"),
@@ -328,11 +329,18 @@ def merged_part(part: dict[str, Any]) -> dict[str, Any]:
     return {**{k: v for k, v in part.items() if k != "id"}, "evidence": evidence}
 
 
-def _evidence(number: str, item: dict[str, Any]) -> dict[str, Any]:
-    base = f"/api/v1/incidents/{number}/evidence/{item['id']}"
+def _evidence(row: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    base = f"/api/v1/incidents/{row['number']}/evidence/{item['id']}"
+    distance_m = None
+    if item["lon"] is not None and row["lon"] is not None:
+        distance_m = round(GEOD.inv(row["lon"], row["lat"], item["lon"], item["lat"])[2])
     return {
         "id": item["id"],
+        "kind": item["kind"],
         "stage": item["stage"],
+        "size_bytes": item["size_bytes"],
+        # How far from the incident it was made, in metres; null when nobody told.
+        "distance_m": distance_m,
         "media_type": item["media_type"],
         "url": base,
         "thumbnail_url": f"{base}?size=thumbnail"

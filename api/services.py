@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from dispatch.evidence_store import EvidenceStore, store_of
 from dispatch.intake import Desk
 from dispatch.suggest_kept import SuggestionBook
 from grid.core.cluster import Cluster
@@ -26,6 +28,11 @@ class Services:
     sessions: sessionmaker[Session]
     desk: Desk
     suggestions: SuggestionBook = field(default_factory=SuggestionBook)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        """Where the files of evidence lie."""
+        return store_of(self.settings.store, self.settings.database.home_folder)
 
     def warm(self) -> None:
         """Reads the ground, keeps it and finds one point, so that the first request finds everything ready."""

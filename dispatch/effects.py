@@ -154,7 +154,7 @@ EFFECTS: dict[str, Effect] = {
     "question": _set(question_open=True),
     "question_settled": _set(question_open=False),
     "supervised": _set(supervised=True),
-    "supervision_lifted": _set(supervised=False),
+    "supervision_lifted": _set(supervised=False, supervision_from=frozenset()),
     "placed": _set(has_place=True),
     "merged": lambda after, before, actor, given, rules, now: replace(
         after, before=before.state, merged_into=given.into

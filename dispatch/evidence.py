@@ -1,21 +1,22 @@
-"""Photographs: checked by content, re-encoded without their metadata, kept under their hash. Voice notes: as they came."""
+"""Evidence: photographs encoded anew without their metadata, which is kept apart; voice, video, documents as they came."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import struct
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from dispatch.evidence_store import EvidenceStore, FolderStore
+from dispatch.media import JPEG, KEPT, PHOTO, VOICE, Media, media_of
 from dispatch.models import Evidence
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, NotFound
@@ -30,21 +31,14 @@ BROKEN = (
     *(UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, EOFError),
     *(ValueError, KeyError, IndexError, TypeError, struct.error),
 )
-# Recordings of phones by their first bytes: offset, bytes, media type, ending. Of what begins with ftyp only the
-# brands of recordings: a telephone's HEIC pictures begin so too.
-RECORDINGS = (
-    (0, b"\x1a\x45\xdf\xa3", "audio/webm", "webm"),
-    (0, b"OggS", "audio/ogg", "ogg"),
-    *((4, b"ftyp" + brand, "audio/mp4", "m4a") for brand in (b"M4A", b"mp4", b"iso")),
-    (0, b"ID3", "audio/mpeg", "mp3"),
-    (0, b"#!AMR", "audio/amr", "amr"),
-)
-ENDINGS = {media_type: ending for _, _, media_type, ending in RECORDINGS}
+# Of a photograph's own notes, what may be of use as proof; texts are cut off.
+NOTES = ("Make", "Model", "Software", "DateTime", "DateTimeOriginal", "OffsetTimeOriginal")
+LONGEST_NOTE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photograph or a voice note as it came: bytes, stage, lon/lat (WGS 84) if told, moment if told, the phone's own id."""
+    """A file as it came: bytes, stage, lon/lat (WGS 84) if told, moment if told, the phone's own id."""
 
     content: bytes
     stage: str
@@ -55,32 +49,34 @@ class Photo:
 
 def keep_photo(
     session: Session,
-    folder: Path,
+    store: EvidenceStore | Path,
     incident_id: int,
     number: str,
     photo: Photo,
     actor: str,
     now: datetime,
     *,
-    voice: bool = False,
+    others: bool = False,
 ) -> int:
-    """Keeps a photograph (or, where `voice` allows it, a voice note) and returns its id; the same `client_id` gives the same id.
+    """Keeps a photograph (or, where `others` allows it, a voice note, video clip or document); its id.
 
-    A voice note is of the stage `during`, whatever is said: no recording takes the place of a photograph.
-    Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.client_id_reused`.
+    The same `client_id` gives the same id. A voice note is of the stage `during`, whatever is said; only photographs
+    count where one is needed. Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.broken_clip`,
+    `evidence.broken_document`, `evidence.client_id_reused`; Unavailable `evidence.store_away`.
     """
-    recorded = recording_type(photo.content) if voice else None
-    stored = (
-        store_photo(folder, photo.content)
-        if recorded is None
-        else store_voice(folder, photo.content, recorded)
-    )
+    known = media_of(photo.content) if others else None
+    if known is None:
+        clean, notes = _clean_jpeg(photo.content)
+        stored = _store(store, clean, JPEG) | {"about": notes}
+    else:
+        stored = _store(store, photo.content, known) | {"about": {"in_file": True}}
     lon, lat = photo.point or (None, None)
     made = session.scalar(
         insert(Evidence)
         .values(
             incident_id=incident_id,
-            stage=photo.stage if recorded is None else "during",
+            kind=known.kind if known else PHOTO,
+            stage="during" if known and known.kind == VOICE else photo.stage,
             client_id=photo.client_id,
             **stored,
             actor=actor,
@@ -93,51 +89,30 @@ def keep_photo(
     )
     if made is not None:
         return int(made)
-    known = session.execute(
+    row = session.execute(
         select(Evidence.id, Evidence.incident_id).where(Evidence.client_id == photo.client_id)
     ).one()
-    if known.incident_id != incident_id:
+    if row.incident_id != incident_id:
         raise BadInput("evidence.client_id_reused", field="client_id", number=number)
-    return int(known.id)
+    return int(row.id)
 
 
-def store_photo(folder: Path, given: bytes) -> dict[str, Any]:
+def store_photo(store: EvidenceStore | Path, given: bytes) -> dict[str, Any]:
     """Puts a photograph into the store under its hash: columns sha256, media_type, size_bytes.
 
     Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`.
     """
-    return _store(folder, _clean_jpeg(given), "image/jpeg")
-
-
-def recording_type(content: bytes) -> str | None:
-    """The media type of a recording by its first bytes, or None."""
-    for offset, sign, media_type, _ in RECORDINGS:
-        if content[offset : offset + len(sign)] == sign:
-            return media_type
-    return None
-
-
-def store_voice(folder: Path, given: bytes, media_type: str) -> dict[str, Any]:
-    """Puts a recording into the store under its hash, unchanged: columns as `store_photo`."""
-    return _store(folder, given, media_type)
-
-
-def _store(folder: Path, content: bytes, media_type: str) -> dict[str, Any]:
-    digest = hashlib.sha256(content).hexdigest()
-    path = _path(folder, digest, media_type)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved into place: a killed process leaves no half file.
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".new", delete=False) as fresh:
-            fresh.write(content)
-        Path(fresh.name).replace(path)
-    return {"sha256": digest, "media_type": media_type, "size_bytes": len(content)}
+    clean, _ = _clean_jpeg(given)
+    return _store(store, clean, JPEG)
 
 
 def photo_file(
-    session: Session, folder: Path, incident_id: int, evidence_id: int, size: str
+    session: Session, store: EvidenceStore | Path, incident_id: int, evidence_id: int, size: str
 ) -> tuple[Path, str]:
-    """Path and media type of a photograph, `full` or `thumbnail`; NotFound `evidence.unknown`, `evidence.file_missing`."""
+    """Path and media type of a piece of evidence, a photograph `full` or as `thumbnail`.
+
+    Raises NotFound `evidence.unknown`, `evidence.file_missing`; Unavailable `evidence.store_away`.
+    """
     row = session.execute(
         select(Evidence.sha256, Evidence.media_type).where(
             Evidence.id == evidence_id, Evidence.incident_id == incident_id
@@ -145,10 +120,11 @@ def photo_file(
     ).one_or_none()
     if row is None:
         raise NotFound("evidence.unknown", field="evidence_id")
-    path = _path(folder, row.sha256, row.media_type)
-    if not path.exists():
+    media = KEPT.get(row.media_type, JPEG)
+    path = _opened(store).file(_name(row.sha256, media))
+    if path is None:
         raise NotFound("evidence.file_missing", field="evidence_id")
-    if size == "full" or row.media_type in ENDINGS:
+    if size == "full" or media.kind != PHOTO:
         return path, row.media_type
     small = path.with_name(f"{row.sha256}.small.jpg")
     if not small.exists():
@@ -160,20 +136,70 @@ def photo_file(
     return small, "image/jpeg"
 
 
-def _clean_jpeg(content: bytes) -> bytes:
-    """The picture upright, at most LONGEST_SIDE_PX, as JPEG without any metadata."""
+def notes_of(session: Session, incident_id: int, evidence_id: int) -> dict[str, Any]:
+    """What a file said of itself, taken out of it; NotFound `evidence.unknown`."""
+    notes: dict[str, Any] | None = session.scalar(
+        select(Evidence.about).where(
+            Evidence.id == evidence_id, Evidence.incident_id == incident_id
+        )
+    )
+    if notes is None:
+        raise NotFound("evidence.unknown", field="evidence_id")
+    return notes
+
+
+def _store(store: EvidenceStore | Path, content: bytes, media: Media) -> dict[str, Any]:
+    digest = hashlib.sha256(content).hexdigest()
+    _opened(store).keep(_name(digest, media), content, media.media_type)
+    return {"sha256": digest, "media_type": media.media_type, "size_bytes": len(content)}
+
+
+def _opened(store: EvidenceStore | Path) -> EvidenceStore:
+    return FolderStore(store) if isinstance(store, Path) else store
+
+
+def _name(digest: str, media: Media) -> str:
+    return f"{digest[:2]}/{digest}.{media.ending}"
+
+
+def _clean_jpeg(content: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The picture upright, at most LONGEST_SIDE_PX, as JPEG without any metadata; and what was taken out of it."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise BadInput("evidence.too_many_pixels", field="photo", most=MOST_PIXELS)
+            notes = _notes(image)
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except BROKEN as error:
         raise BadInput("evidence.not_a_photo", field="photo") from error
     upright.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX))
     out = io.BytesIO()
     upright.save(out, "JPEG", quality=85, optimize=True)
-    return out.getvalue()
+    return out.getvalue(), notes
 
 
-def _path(folder: Path, digest: str, media_type: str) -> Path:
-    return folder / digest[:2] / f"{digest}.{ENDINGS.get(media_type, 'jpg')}"
+def _notes(image: Image.Image) -> dict[str, Any]:
+    """What the camera wrote: NOTES, and `lon`, `lat` where it knew its place; nothing for notes that cannot be read."""
+    try:
+        exif = image.getexif()
+        inner = exif.get_ifd(ExifTags.IFD.Exif)
+        named = {ExifTags.TAGS.get(tag, ""): value for tag, value in {**exif, **inner}.items()}
+        notes: dict[str, Any] = {
+            name: "".join(c for c in str(named[name]) if c.isprintable()).strip()[:LONGEST_NOTE]
+            for name in NOTES
+            if named.get(name)
+        }
+        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        if 2 in gps and 4 in gps:
+            lat, lon = (_degrees(gps[tag], gps.get(tag - 1)) for tag in (2, 4))
+            if -90 <= lat <= 90 and -180 <= lon <= 180:
+                notes |= {"lat": round(lat, 7), "lon": round(lon, 7)}
+    except (*BROKEN, ZeroDivisionError, AttributeError, OverflowError):
+        return {}
+    return notes
+
+
+def _degrees(parts: Any, half: Any) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    sign = -1 if str(half).strip().upper() in ("S", "W") else 1
+    return sign * (degrees + minutes / 60 + seconds / 3600)

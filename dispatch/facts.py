@@ -60,6 +60,8 @@ class Facts:
     fed_back: bool = False
     question_open: bool = False
     supervised: bool = False
+    # Numbers of the merged incidents whose supervision this one carries; empty where it is its own.
+    supervision_from: frozenset[str] = frozenset()
     forced: bool = False
     late: bool = False
     extensions: int = 0

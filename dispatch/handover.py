@@ -19,12 +19,15 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
+from dispatch.decisions import Answerer
 from dispatch.incidents import Line
 from dispatch.intake import Desk
 from dispatch.models import Incident
+from dispatch.placing import stored_placement
 from dispatch.reading import OPEN_STATUSES
 from dispatch.reasons import reason
 from dispatch.steps import Actor, Asked, make_move
+from dispatch.work import Work
 from grid.changing import Plan
 from grid.crews import Answering, Crew, crew_at
 
@@ -250,12 +253,12 @@ def _hand_over(
             given.append((task, answering))
     if not ground and not given:
         return None
-    _tell(session, incident, at, given, actor, now, ground=ground)
+    _tell(session, desk, incident, at, given, actor, now, ground=ground)
     for task, answering in given:
         # Whoever made the change need not be one who may reassign: the rule is.
         by = Actor(actor.key, "dispatcher", None)
         note = f"{task.name} → {answering.person.name}"
-        asked = Asked("reassign", note, answering.person.id, task=task.id)
+        asked = Asked("reassign", note, answering.person.id, task=task.id, rule="hand_over")
         make_move(session, desk, number, asked, by, now)
     to_whom = {task.id: answering.person.name for task, answering in given}
     first = tasks[0] if tasks else None
@@ -275,6 +278,7 @@ def _crew(session: Session, grid_id: int | None, segment_id: int | None, at: dat
 
 def _tell(
     session: Session,
+    desk: Desk,
     incident: Incident,
     at: Row[Any],
     given: Sequence[tuple[Row[Any], Answering]],
@@ -299,8 +303,16 @@ def _tell(
     if not ground:
         return
     detail = {"from": at.grid_code, "to": at.owner_code, "since": at.since.isoformat()}
-    line = Line("follow_ground", at.status, at.status, None, detail)
-    incidents.write_history(session, incident.id, incident.number, [line], [actor.key], now)
+    work = Work(session, desk, incident, actor, now)
+    work.lines.append((actor.key, Line("follow_ground", at.status, at.status, None, detail)))
+    lead = next((pair for pair in given if pair[0].lead), given[0] if given else None)
+    answerer = Answerer(at.post, None, None, "follow_ground")
+    if lead is not None:
+        person = lead[1].person
+        answerer = Answerer(lead[0].post, person.id, person.name, "hand_over")
+    work.note_decision(stored_placement(session, incident), answerer, work.category())
+    lines = [line for _, line in work.lines]
+    incidents.write_history(session, incident.id, incident.number, lines, [actor.key], now)
     if not given:
         incidents.announce(session, incident.id, now)
 

@@ -1,12 +1,13 @@
 """Several incidents made one, and apart again: nothing is lost, both records tell of it, and it can be undone.
 
 The merged incident ends in the state `merged`, with its clocks still; its reporter, photographs and words stay its own and
-are shown with the lead's. What each of its tasks was stands in its record, so that undoing gives them back.
+are shown with the lead's, and a leader's supervision (督办) passes to the lead until it is taken out again. What each of its tasks was stands in its record, so that undoing gives them back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from dispatch.incidents import Line
 from dispatch.intake import Desk
 from dispatch.models import History, Incident
 from dispatch.moves import State
+from dispatch.standing import from_json, to_json
 from dispatch.work import Actor, Asked, Work
 from grid.core.errors import BadInput, Conflict, NotFound
 
@@ -59,9 +61,12 @@ def merge(
         work.values["merged_into_id"] = lead.id
         work.incident_move(Asked("merge", asked.note, lead_number))
         work.finish()
-    _tell_lead(
-        session, lead, "merged_in", [found[number] for number in wanted], asked.note, actor, now
-    )
+    parts = [found[number] for number in wanted]
+    passed = frozenset(part.number for part in parts if part.facts.get("supervised"))
+    values = _supervised(lead, passed, frozenset())
+    _tell_lead(session, lead, "merged_in", parts, asked.note, actor, now, values)
+    if values.get("facts", {}).get("supervised"):
+        Work(session, desk, lead, actor, now).tell_workers("supervised", asked.note)
 
 
 def unmerge(
@@ -86,7 +91,9 @@ def unmerge(
     work.incident_move(asked)
     work.finish()
     if lead_number is not None:
-        _tell_lead(session, found[lead_number], "split_off", [incident], asked.note, actor, now)
+        lead = found[lead_number]
+        values = _supervised(lead, frozenset(), frozenset({number}))
+        _tell_lead(session, lead, "split_off", [incident], asked.note, actor, now, values)
 
 
 def lead_of(session: Session, number: str) -> str | None:
@@ -167,13 +174,30 @@ def _tell_lead(
     note: str | None,
     actor: Actor,
     now: datetime,
+    values: dict[str, Any],
 ) -> None:
+    detail: dict[str, Any] = {}
+    if values:
+        detail = {"supervised": bool(values["facts"].get("supervised"))}
     lines = [
-        Line(name, lead.status, lead.status, note, {"number": other.number}) for other in others
+        Line(name, lead.status, lead.status, note, {"number": other.number, **detail})
+        for other in others
     ]
-    incidents.change_incident(session, lead, {})
+    incidents.change_incident(session, lead, values)
     incidents.write_history(session, lead.id, lead.number, lines, [actor.key] * len(lines), now)
     incidents.announce(session, lead.id, now)
+
+
+def _supervised(lead: Incident, added: frozenset[str], removed: frozenset[str]) -> dict[str, Any]:
+    """The lead's facts with the supervision of its parts, where that changes; one of its own stays its own."""
+    standing = from_json(lead.facts, lead.clocks)
+    facts = standing.facts
+    own = facts.supervised and not facts.supervision_from
+    came = (facts.supervision_from | added) - removed
+    if own or came == facts.supervision_from:
+        return {}
+    after = replace(facts, supervised=bool(came), supervision_from=came)
+    return {"facts": to_json(replace(standing, facts=after))[0]}
 
 
 def _tasks_when_merged(session: Session, incident_id: int) -> list[dict[str, Any]]:

@@ -14,7 +14,10 @@ from dispatch.catalogue_models import CatalogueChange
 from grid.core.errors import BadInput
 from grid.town import rules_changed
 
-SUBJECTS = ("category", "condition", "stage_limit", "chase_rule", "calendar_day", "calendar_year")
+SUBJECTS = (
+    *("category", "condition", "stage_limit", "chase_rule"),
+    *("calendar_day", "calendar_year", "channel"),
+)
 LONGEST_LIST = 500
 
 

@@ -21,7 +21,7 @@ from grid.core.errors import NotFound
 
 _STAGES = LimitTable(seed_stage_rules())
 TASK_STAGE = "task"
-_SETS = frozenset({"assignees", "helpers", "reporters", "doers", "doer_units"})
+_SETS = frozenset({"assignees", "helpers", "reporters", "doers", "doer_units", "supervision_from"})
 _MOMENTS = frozenset({"suspended_until", "closed_at"})
 
 

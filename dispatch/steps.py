@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from dispatch import incidents, merging
 from dispatch import workflow as flow
 from dispatch.catalogue import Catalogue
+from dispatch.decisions import answerer_of
 from dispatch.facts import Given
 from dispatch.intake import Desk, answer_for, cell_of, place_values
 from dispatch.models import Incident
@@ -112,6 +113,7 @@ def fix_place(
         "reason": [r.plain() for r in (*placed.reasons, *routed.reasons)],
         "ground_version": ground.town.ground_version,
     }
+    work.note_decision(placed, answerer_of(routed), category)
     if work.state in AT_WORK:
         work.values["reason"] += limits
         work.reroute(placed, category, routed)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from dispatch import incidents
 from dispatch import workflow as flow
 from dispatch.catalogue import CategoryFacts, ConditionFacts
+from dispatch.decisions import BY_HAND, Answerer, Heard, Versions, answerer_of, decision
 from dispatch.done_moment import HAPPENS_WITH, DoneMoment, done_moment
 from dispatch.facts import THE_SYSTEM, Given
 from dispatch.incidents import Line
@@ -85,6 +86,8 @@ class Asked:
     version: int | None = None
     task: int | None = None
     after_lead: bool = False
+    # By which rule somebody is named, where it is not by hand: hand_over.
+    rule: str | None = None
     done_at: datetime | None = None
     rating: str | None = None
 
@@ -105,7 +108,11 @@ class Work:
     def __init__(
         self, session: Session, desk: Desk, incident: Incident, actor: Actor, now: datetime
     ) -> None:
-        _, self.catalogue = desk.read(session)
+        ground, self.catalogue = desk.read(session)
+        town = ground.town if ground else None
+        self.versions = (
+            Versions(town.ground_version, town.rules_version) if town else Versions(0, 0)
+        )
         self.session, self.desk, self.incident = session, desk, incident
         self.actor, self.now = actor, now
         self.done = DoneMoment(now)
@@ -215,6 +222,8 @@ class Work:
         detail = {"post": task.post} | ({"to": asked.to} if asked.to is not None else {})
         detail |= self.done.kept
         self.lines.append((self.actor.key, Line(asked.move, stands, stands, asked.note, detail)))
+        if asked.move == "hand_over":
+            self._decided_by_hand(self._target(asked), task.post, asked.rule)
         if task.lead and self.state is State.DISPATCHED and TASK_MOVES[asked.move].doer:
             self.move("assign", THE_SYSTEM, Given(to=self.actor.person))
         self._settle(asked, actor, given, task)
@@ -246,10 +255,13 @@ class Work:
         if not opened.lines:
             return
         self.standing = opened.standing
+        told = any("decision" in line.detail for _, line in self.lines)
         self.lines += [("system", line) for line in opened.lines]
         self.values["condition_id"] = opened.condition.id if opened.condition else None
         known = self.values.get("reason", self.incident.reason)
         self.values["reason"] = [*known, *(r.plain() for r in opened.reasons)]
+        if not told:
+            self.note_decision(placement, answerer_of(routed), category)
         if self.state is State.IN_DISPOSAL and lead is not None and routed.post:
             self._send(Target(routed.post, lead, None, unit), placement, category)
 
@@ -259,6 +271,7 @@ class Work:
         answering = routed.answering
         if answering is None or routed.post is None:
             self.move("unrouted", THE_SYSTEM, Given(), {"queue": routed.queue})
+            self.note_decision(placement, answerer_of(routed), category)
             self._withdraw(self.tasks)
             return
         person = answering.person
@@ -272,12 +285,39 @@ class Work:
         given = Given(to=f"staff:{person.id}", unit=unit)
         detail = {"from": lead.assignee_id if lead else None, "to": person.id}
         self.move("reroute", THE_SYSTEM, given, detail)
+        self.note_decision(placement, answerer_of(routed), category)
         self._withdraw(self.tasks)
         for task in self.tasks:
             if task.assignee_id is not None and task.assignee_id != person.id:
                 self._tell(task.assignee_id, "task_withdrawn", post=task.post)
         self._send(Target(routed.post, person.id, None, unit), placement, category)
         self._follow()
+
+    def note_decision(
+        self, placement: Placement, answerer: Answerer, category: CategoryFacts | None
+    ) -> None:
+        """Keeps with the newest line what was decided in it, on what and by which rule."""
+        who, line = self.lines[-1]
+        condition_id = self.values.get("condition_id", self.incident.condition_id)
+        known = self.catalogue.conditions.get(category.code, ()) if category else ()
+        decided = decision(
+            heard_of(self.incident),
+            self.values.get("geocoding", self.incident.geocoding),
+            placement,
+            category,
+            next((c for c in known if c.id == condition_id), None),
+            answerer,
+            self.values.get("reason", self.incident.reason),
+            self.versions,
+        )
+        self.lines[-1] = (who, replace(line, detail={**line.detail, "decision": decided}))
+
+    def _decided_by_hand(self, target: Target, post: str, rule: str | None) -> None:
+        """A person was named by somebody, or by the rule of the hand-over; the place is as recorded."""
+        name = self._name(target.staff_id) if target.staff_id is not None else None
+        answerer = Answerer(post, target.staff_id, name, rule or BY_HAND, unit=target.unit)
+        placement = stored_placement(self.session, self.incident)
+        self.note_decision(placement, answerer, self.category())
 
     def set_category(self, category: CategoryFacts) -> str | None:
         """The category as asked for; its leading condition, which the limit follows."""
@@ -345,12 +385,14 @@ class Work:
         lead = self._lead()
         if move == "dispatch":
             self._withdraw(self.tasks)
-            placement = stored_placement(self.session, self.incident)
-            self._send(self._target(asked), placement, self.category())
+            placement, target = stored_placement(self.session, self.incident), self._target(asked)
+            self._decided_by_hand(target, target.post, asked.rule)
+            self._send(target, placement, self.category())
         elif move in ("assign", "reassign"):
             self._hand_to(asked, lead)
         elif move == "add_task":
             target = self._target(asked)
+            self._decided_by_hand(target, target.post, asked.rule)
             after = asked.after_lead and lead is not None and lead.status != TaskState.DONE.value
             self._give([Offer(target.post, target.staff_id, False, target.unit_id, after)])
         elif move == "submit":
@@ -362,7 +404,7 @@ class Work:
         elif move == "hand_back":
             self._withdraw([lead] if lead else [], asked.note)
         elif move == "merge":
-            self._tell_workers("task_merged", asked.note, into=str(asked.to))
+            self.tell_workers("task_merged", asked.note, into=str(asked.to))
             self._withdraw(self.tasks, asked.note)
         elif move == "unmerge":
             self._as_before()
@@ -375,7 +417,7 @@ class Work:
         elif move in ("accept", "verify_confirmed", "set_category"):
             self._let_in(asked)
         elif move in _TOLD:
-            self._tell_workers(_TOLD[move], asked.note)
+            self.tell_workers(_TOLD[move], asked.note)
 
     def _settle(self, asked: Asked, actor: flow.Actor, given: Given, task: Task) -> None:
         """What the tasks, as they stand now, mean for the incident."""
@@ -415,6 +457,7 @@ class Work:
         kept = [r for r in self.incident.reason if not r["code"].startswith(decided_anew)]
         anew = [r.plain() for r in routed.reasons if r.code.startswith(decided_anew)]
         self.values["reason"] = [*kept, *anew]
+        self.note_decision(placement, answerer_of(routed), category)
         if self.state in AT_WORK:
             self.reroute(placement, category, routed)
         else:
@@ -483,6 +526,7 @@ class Work:
         target = self._target(asked)
         post = given.post if given is not None else target.post
         is_lead = given is None or given.lead
+        self._decided_by_hand(target, post, asked.rule)
         if given is not None:
             self._withdraw([given], asked.note)
         after = given is not None and given.status == TaskState.WAITING.value
@@ -683,7 +727,10 @@ class Work:
 
     def _photos(self) -> frozenset[str]:
         rows = self.session.execute(
-            text("select distinct stage from evidence where incident_id = :id"),
+            text(
+                "select distinct stage from evidence where incident_id = :id and kind = 'photo'"
+                " and media_type like 'image/%'"
+            ),
             {"id": self.incident.id},
         )
         return frozenset(row.stage for row in rows)
@@ -714,13 +761,20 @@ class Work:
             self.session, self.incident.id, None, kind, values, self.now, audience=audience
         )
 
-    def _tell_workers(self, kind: str, note: str | None, **more: Any) -> None:
+    def tell_workers(self, kind: str, note: str | None, **more: Any) -> None:
         """Whoever has an open task hears of a decision; of supervision also the dispatcher."""
         people = {t.assignee_id for t in self.tasks if TaskState(t.status) in UNENDED}
         for staff_id in sorted(person for person in people if person is not None):
             self._tell(staff_id, kind, reason=note, **more)
         if kind == "supervised":
             self._tell_role("dispatcher", kind, reason=note)
+
+
+def heard_of(incident: Incident) -> Heard:
+    """What came in, as it is recorded."""
+    lon, lat, datum = incident.given_lon, incident.given_lat, incident.given_datum
+    point = None if lon is None or lat is None else (lon, lat, datum or "wgs84")
+    return Heard(incident.description, incident.address, point)
 
 
 def _as_kept(task: Task) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def load_demo(
         services.desk,
         _lived(town, now),
         _stations(session),
-        store_photo(services.settings.database.home_folder / "evidence", draw_photo()),
+        store_photo(services.evidence, draw_photo()),
         now,
         progress=lambda words: step(f"incidents {words}"),
     )

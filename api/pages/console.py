@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 STORY_MESSAGES = (
     *(
         "incident.",
+        "decided.",
         "status.",
         "queue.",
         "task_status.",

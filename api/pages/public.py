@@ -105,7 +105,7 @@ def report(
         return _form(request, None, now, status=status, problem=sentence, given=given)
     kept = True
     if content and taken.created:
-        folder = services.settings.database.home_folder / "evidence"
+        folder = services.evidence
         kept = _keep_photo(session, folder, taken, content, limit_bytes, now)
     target = page_of(services.settings.database.home_folder, taken.number)
     return RedirectResponse(f"{target}&new={'1' if kept else 'photo'}", status_code=303)

@@ -148,7 +148,7 @@ def photo(
     if not fits(home, number, key) or evidence not in shown:
         raise NotFound("evidence.unknown", field="evidence")
     path, media_type = evidence_store.photo_file(
-        session, home / "evidence", row["id"], evidence, size
+        session, services.evidence, row["id"], evidence, size
     )
     return FileResponse(
         path, media_type=media_type, headers={"Cache-Control": "private, max-age=86400"}

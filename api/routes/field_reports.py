@@ -183,7 +183,7 @@ def _keep(
         raise BadInput("evidence.too_large", field=stage, most_mb=most_mb)
     evidence_store.keep_photo(
         session,
-        services.settings.database.home_folder / "evidence",
+        services.evidence,
         incident_id,
         number,
         evidence_store.Photo(content, stage, place, taken_at, None),

@@ -33,6 +33,7 @@ from api.schemas import (
     PlaceIn,
     incident_out,
     merged_part,
+    reason_text,
 )
 from api.services import Services
 from dispatch import evidence as evidence_store
@@ -40,6 +41,7 @@ from dispatch import place_needed, reading, steps
 from dispatch.catalogue import Catalogue
 from dispatch.chasing import chases_of
 from dispatch.intake import Report, take_in
+from dispatch.media import DOCUMENT, HEAD_BYTES, PDF, VIDEO, likely_kind
 from dispatch.merging import parts_of
 from dispatch.placing import GivenPoint
 from dispatch.sent_once import first_time
@@ -247,12 +249,30 @@ def one(number: str, session: DbSession, scope: Reach, shape: ShapeDep) -> dict[
 
 
 @router.get("/{number}/history", responses=PROBLEMS)
-def history(number: str, session: DbSession, scope: Reach) -> list[dict[str, Any]]:
-    """The record of one incident, oldest line first; `actor_name` is the person behind an account."""
+def history(
+    number: str, session: DbSession, account: MaybeAccount, scope: Reach, language: Lang
+) -> list[dict[str, Any]]:
+    """The record of one incident, oldest line first; `actor_name` is the person behind an account.
+
+    A line in which somebody was named keeps the decision in `detail.decision` (text, reading, candidates, place, grid,
+    rule, person, reason, versions of ground and rules); `why` is its reason in words.
+    """
     row = reading.one_incident(session, number, scope=scope)
     lines = reading.history_of(session, row["id"])
     names = names_of(session, {line["actor"] for line in lines})
-    return [{**line, "actor_name": names.get(line["actor"])} for line in lines]
+    with_people = account is not None and account.may("see_people")
+    return [
+        {
+            **line,
+            "actor_name": names.get(line["actor"]),
+            "why": reason_text(
+                line["detail"]["decision"]["reason"], language, with_people=with_people
+            )
+            if "decision" in line["detail"]
+            else None,
+        }
+        for line in lines
+    ]
 
 
 @router.post("/{number}/moves", response_model=IncidentOut, responses=PROBLEMS)
@@ -341,18 +361,13 @@ def add_evidence(
     taken_at: Annotated[datetime | None, Form()] = None,
     client_id: Annotated[str | None, Form(max_length=100)] = None,
 ) -> dict[str, Any]:
-    """Adds a photograph or a voice note; the same `client_id` counts once."""
+    """Adds a photograph, voice note, video clip or document (PDF); the same `client_id` counts once."""
     require(account, "move")
     row = reading.one_incident(session, number, scope=scope)
-    limit_bytes = services.settings.web.upload_limit_mb * 1_000_000
-    content = photo.file.read(limit_bytes + 1)
-    if len(content) > limit_bytes:
-        raise BadInput(
-            "evidence.too_large", field="photo", most_mb=services.settings.web.upload_limit_mb
-        )
+    content = _read(photo, services)
     kept = evidence_store.keep_photo(
         session,
-        services.settings.database.home_folder / "evidence",
+        services.evidence,
         row["id"],
         number,
         evidence_store.Photo(
@@ -364,7 +379,7 @@ def add_evidence(
         ),
         f"account:{account.username}",
         now,
-        voice=True,
+        others=True,
     )
     return {"id": kept, "stage": stage, "url": f"/api/v1/incidents/{number}/evidence/{kept}"}
 
@@ -378,13 +393,32 @@ def get_evidence(
     scope: Reach,
     size: Literal["full", "thumbnail"] = "full",
 ) -> FileResponse:
-    """A photograph, whole or small, or a voice note."""
+    """A photograph, whole or small, or another file; a document is given out to be kept, never to be shown here."""
     row = reading.one_incident(session, number, scope=scope)
-    folder = services.settings.database.home_folder / "evidence"
-    path, media_type = evidence_store.photo_file(session, folder, row["id"], evidence_id, size)
-    return FileResponse(
-        path, media_type=media_type, headers={"Cache-Control": "private, max-age=86400, immutable"}
+    path, media_type = evidence_store.photo_file(
+        session, services.evidence, row["id"], evidence_id, size
     )
+    document = media_type == PDF.media_type
+    return FileResponse(
+        path,
+        media_type=media_type,
+        filename=f"{number}-{evidence_id}.{PDF.ending}" if document else None,
+        headers={
+            "Cache-Control": "private, max-age=86400, immutable",
+            "X-Content-Type-Options": "nosniff",
+            **({"Content-Security-Policy": "default-src 'none'; sandbox"} if document else {}),
+        },
+    )
+
+
+@router.get("/{number}/evidence/{evidence_id}/metadata", responses=PROBLEMS)
+def evidence_metadata(
+    number: str, evidence_id: int, session: DbSession, account: SignedIn, scope: Reach
+) -> dict[str, Any]:
+    """What a photograph said of itself (camera, time, place), which was taken out of it."""
+    require(account, "console")
+    row = reading.one_incident(session, number, scope=scope)
+    return evidence_store.notes_of(session, row["id"], evidence_id)
 
 
 def names_of(session: Session, actors: set[str]) -> dict[str, str]:
@@ -402,6 +436,18 @@ def names_of(session: Session, actors: set[str]) -> dict[str, str]:
 def actor_of(account: Account) -> steps.Actor:
     """The account as the workflow knows it."""
     return steps.Actor(f"account:{account.username}", account.role, account.staff_id)
+
+
+def _read(upload: UploadFile, services: Services) -> bytes:
+    """The file, unless it is larger than its kind may be; its first bytes say what it is. BadInput `evidence.too_large`."""
+    web = services.settings.web
+    head = upload.file.read(HEAD_BYTES)
+    limits = {VIDEO: web.video_limit_mb, DOCUMENT: web.document_limit_mb}
+    most_mb = limits.get(likely_kind(head) or "", web.upload_limit_mb)
+    rest = upload.file.read(most_mb * 1_000_000 - len(head) + 1)
+    if len(head) + len(rest) > most_mb * 1_000_000:
+        raise BadInput("evidence.too_large", field="photo", most_mb=most_mb)
+    return head + rest
 
 
 def parse_bbox(written: str | None) -> tuple[float, float, float, float] | None:

@@ -12,7 +12,14 @@ from api.auth import Account
 from api.deps import DbSession, Now, ServicesDep, allowed
 from api.routes.incidents import PROBLEMS
 from api.services import Services
-from dispatch import calendar_edits, catalogue_edits, condition_edits, rule_edits, rules_log
+from dispatch import (
+    calendar_edits,
+    catalogue_edits,
+    channel_edits,
+    condition_edits,
+    rule_edits,
+    rules_log,
+)
 
 router = APIRouter(prefix="/api/v1/admin", tags=["rules"])
 Administrator = Annotated[Account, Depends(allowed("administer"), scope="function")]
@@ -99,6 +106,23 @@ class ChaseRuleIn(Change):
     after_value: float | None = None
     after_unit: str | None = None
     tell: str | None = None
+
+
+class ChannelChange(BaseModel):
+    """What is to change of a channel; a reply unit of "" takes that limit away, `same_day` ends with the day."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name_zh: Text | None = None
+    name_en: Text | None = None
+    datum: str | None = Field(default=None, max_length=40)
+    trusted: bool | None = None
+    open_to_all: bool | None = None
+    machine: bool | None = None
+    reply_value: float | None = None
+    reply_unit: str | None = None
+    reply_emergency_value: float | None = None
+    reply_emergency_unit: str | None = None
 
 
 class DayIn(BaseModel):
@@ -283,6 +307,22 @@ def set_chase_rule(
     facts = asked.model_dump(include={"clock", "share", "after_value", "after_unit", "tell"})
     facts["after_unit"] = facts["after_unit"] or None
     rule_edits.set_chase_rule(session, asked.code, asked.urgency, facts, begins, who, now)
+
+
+@router.get("/channels", responses=PROBLEMS)
+def channels(session: DbSession, account: Administrator) -> list[dict[str, Any]]:
+    """Every channel: whether it is trusted, its datum, its own reply limits."""
+    return channel_edits.channels_at_hand(session)
+
+
+@router.patch("/channels/{code}", status_code=204, responses=PROBLEMS)
+def change_channel(
+    code: str, asked: ChannelChange, session: DbSession, account: Administrator, now: Now
+) -> None:
+    """Changes a channel for what comes in from now on."""
+    told = asked.model_dump(exclude_unset=True).items()
+    values = {name: value for name, value in told if value is not None}
+    channel_edits.change_channel(session, code, values, _who(account), now)
 
 
 @router.get("/calendar/{year}", responses=PROBLEMS)

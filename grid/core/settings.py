@@ -76,6 +76,8 @@ class WebSettings(BaseSettings):
     failed_sign_ins_per_minute: int = Field(default=20, ge=1)
     open_reports_per_minute: int = Field(default=60, ge=1)
     upload_limit_mb: int = Field(default=20, ge=1)
+    video_limit_mb: int = Field(default=100, ge=1)
+    document_limit_mb: int = Field(default=20, ge=1)
     export_hours: int = Field(default=24, ge=1)
     secure_cookies: bool = False
     default_language: Literal["zh", "en"] = "zh"
@@ -105,6 +107,19 @@ class NoticeSettings(BaseSettings):
     def retry_pauses_s(self) -> tuple[float, ...]:
         """The pauses between tries, in seconds."""
         return tuple(float(part) for part in self.retry_seconds.split(",") if part.strip())
+
+
+class StoreSettings(BaseSettings):
+    """Where the files of evidence lie: the home, or a bucket of an S3-compatible store."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDWARD_S3_", extra="ignore")
+
+    bucket: str = ""
+    endpoint: str = ""
+    region: str = "us-east-1"
+    key: str = ""
+    secret: str = ""
+    prefix: str = ""
 
 
 class OidcSettings(BaseSettings):
@@ -149,9 +164,11 @@ class Settings:
         web: WebSettings | None = None,
         notices: NoticeSettings | None = None,
         oidc: OidcSettings | None = None,
+        store: StoreSettings | None = None,
     ) -> None:
         self.database = database or DatabaseSettings()
         self.town = town or TownSettings()
         self.web = web or WebSettings()
         self.notices = notices or NoticeSettings()
         self.oidc = oidc or OidcSettings()
+        self.store = store or StoreSettings()

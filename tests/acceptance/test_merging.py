@@ -274,3 +274,49 @@ def test_a_camera_attaches_to_what_is_open(desk: Office) -> None:
     first.go("04-01 14:01", "collector", "check_passed")
     first.go("04-01 14:02", "watch_chief", "close", condition="06042-1")
     assert shot("04-01 12:40", "f-9")[0] == 201
+
+
+def test_supervision_passes_to_the_lead_and_goes_with_the_split(desk: Office) -> None:
+    desk.token("leader")
+    lead = Walk(desk, GRATE, "03-06 09:00", "maintainer", description="雨箅子破损")
+    first = Walk(desk, GRATE, "03-06 09:10", "maintainer", description="雨箅子坏了")
+    second = Walk(desk, GRATE, "03-06 09:20", "maintainer", description="雨箅子断裂")
+    with desk.services.sessions() as session:
+        # Whoever may supervise is decided elsewhere: a letter from above came for both.
+        session.execute(
+            text(
+                "update incident set facts = facts || '{\"supervised\": true}' where number = any(:n)"
+            ),
+            {"n": [first.number, second.number]},
+        )
+        session.commit()
+
+    def supervised() -> bool:
+        with desk.services.sessions() as session:
+            asked = text("select facts from incident where number = :n")
+            return bool(session.scalar(asked, {"n": lead.number}).get("supervised"))
+
+    lead.clock("03-06 10:00")
+    both = {"numbers": [first.number, second.number], "note": "同一处"}
+    merged = desk.post("dispatcher", f"/incidents/{lead.number}/merge", both)
+    assert merged.status_code == 200, merged.text
+    assert supervised()
+    lines = desk.get("dispatcher", f"/incidents/{lead.number}/history").json()
+    joined = [line["detail"] for line in lines if line["move"] == "merged_in"]
+    assert [d["supervised"] for d in joined] == [True, True]
+    with desk.services.sessions() as session:
+        told = session.scalar(
+            text(
+                "select count(*) from notice n join incident i on i.id = n.incident_id"
+                " where i.number = :n and n.kind = 'supervised' and n.staff_id is not null"
+            ),
+            {"n": lead.number},
+        )
+    assert told == len(lead.body["tasks"])
+    for part, expected in ((first, True), (second, False)):
+        asked = {"move": "unmerge", "note": "不是一处"}
+        apart = desk.post("dispatcher", f"/incidents/{part.number}/moves", asked)
+        assert apart.status_code == 200, apart.text
+        assert supervised() is expected
+        shown = desk.get("dispatcher", f"/incidents/{part.number}/history").json()
+        assert shown[-1]["move"] == "unmerge"

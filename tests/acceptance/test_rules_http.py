@@ -245,3 +245,29 @@ def test_a_day_off_moves_what_is_due(desk: Office, town_services: Services) -> N
     told(desk, "DELETE", f"/calendar/days/{last}")
     told(desk, "PUT", "/calendar/2027", {"official": True})
     assert told(desk, "GET", "/calendar/2027", status=200)["official"] is True
+
+
+def test_a_channel_loses_trust_and_gets_a_reply_limit(desk: Office) -> None:
+    assert reported(desk, OVERFLOW, channel="media")["status"] == "in_disposal"
+    told(
+        desk,
+        "PATCH",
+        "/channels/media",
+        {"trusted": False, "reply_value": 2, "reply_unit": "hours"},
+    )
+    waiting = reported(desk, OVERFLOW, channel="media")
+    assert waiting["status"] == "reported"
+    reply = next(c for c in waiting["clocks"] if c["kind"] == "reply")
+    assert (reply["value"], reply["unit"]) == (2.0, "hours")
+    told(desk, "PATCH", "/channels/media", {"trusted": True, "reply_unit": ""})
+    again = reported(desk, OVERFLOW, channel="media")
+    assert again["status"] == "in_disposal"
+    assert "reply" not in {c["kind"] for c in again["clocks"]}
+    newest = told(desk, "GET", "/changes?subject=channel&code=media", status=200)
+    assert [c["after"]["trusted"] for c in newest] == [True, False]
+    for body, code in (
+        ({"datum": "mars"}, "datum.unknown"),
+        ({"reply_value": 0, "reply_unit": "hours"}, "limit.value_bad"),
+    ):
+        answer = desk.ask("admin", "PATCH", "/admin/channels/media", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, code)

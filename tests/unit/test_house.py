@@ -16,6 +16,7 @@ from grid.core.settings import (
     NoticeSettings,
     OidcSettings,
     OutsideSettings,
+    StoreSettings,
     TownSettings,
     WebSettings,
 )
@@ -31,6 +32,7 @@ GROUPS = (
     NoticeSettings,
     OidcSettings,
     OutsideSettings,
+    StoreSettings,
 )
 
 

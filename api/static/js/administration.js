@@ -143,8 +143,12 @@ function choose(item) {
   const form = $("#template");
   form.hidden = false;
   $("#template-name").textContent = nameOf(item);
+  form.elements.category.value = item.category || "";
   form.elements.title.value = item.title || "";
   form.elements.body.value = item.body || "";
+  // The words for all categories stay: without them residents would hear nothing.
+  $("#template-drop").hidden = !item.category;
+  $("#template-trouble").hidden = true;
   preview();
 }
 
@@ -162,10 +166,25 @@ async function showTemplates() {
 $("#template").addEventListener("input", preview);
 $("#template").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { title, body } = Object.fromEntries(new FormData(event.target));
+  const { category, title, body } = Object.fromEntries(new FormData(event.target));
+  const trouble = $("#template-trouble");
+  trouble.hidden = true;
   try {
-    await call("PUT", "templates", { kind: chosen.kind, category: chosen.category, language: chosen.language, title, body });
+    await call("PUT", "templates", { kind: chosen.kind, category: category.trim() || null, language: chosen.language, title, body });
     toast(t("admin.saved"));
+    await showTemplates();
+  } catch (problem) {
+    trouble.textContent = problem.message;
+    trouble.hidden = false;
+    event.target.elements[problem.field]?.focus?.();
+  }
+});
+
+$("#template-drop").addEventListener("click", async () => {
+  try {
+    await call("DELETE", `templates/${chosen.id}`);
+    toast(t("admin.saved"));
+    $("#template").hidden = true;
     await showTemplates();
   } catch (problem) {
     toast(problem.message, "red");

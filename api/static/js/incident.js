@@ -7,6 +7,7 @@ import { Ground } from "./ground.js";
 import { mark } from "./marks.js";
 import { story } from "./story.js";
 import { movesBox } from "./console/moves.js";
+import { evidenceForm } from "./evidence_form.js";
 
 const L = window.L;
 const box = $("#story");
@@ -20,7 +21,8 @@ async function show(said = "") {
     const [incident, history] = await Promise.all([
       get(`incidents/${encodeURIComponent(number)}`), get(`incidents/${encodeURIComponent(number)}/history`)]);
     fill(box, h("p", { class: "number muted", text: number }),
-      ...story(incident, history.items || history, { moves: movesBox(incident, { grids: ground.grids, onDone: show }) }));
+      ...story(incident, history.items || history, { moves: movesBox(incident, { grids: ground.grids, onDone: show }) }),
+      evidenceForm(number, show));
     if (said) toast(said);
     marker?.remove();
     if (incident.location) {

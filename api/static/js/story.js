@@ -11,7 +11,7 @@ export function story(incident, history, { moves = null, place = null } = {}) {
     heading(incident),
     incident.description ? h("p", { class: "said", text: incident.description }) : null,
     ...warnings(incident),
-    reason(incident),
+    reason(incident, history),
     moves,
     tasks(incident),
     photos(incident),
@@ -37,10 +37,13 @@ function warnings(incident) {
   return (incident.flags || []).map((flag) => h("p", { class: "note amber" }, icon("warning"), h("span", { text: word("flag", flag) })));
 }
 
-function reason(incident) {
-  if (!incident.reason) return null;
+/** Why it lies where it lies and went to whom it went: from the newest line of the record that decided it. */
+function reason(incident, history) {
+  const decided = [...(history || [])].reverse().find((line) => line.why);
+  const why = decided?.why || incident.reason;
+  if (!why) return null;
   return h("div", { class: "note" }, icon("info"),
-    h("div", {}, h("b", { class: "block small", text: t("incident.reason") }), h("span", { dataset: { reason: "" }, text: incident.reason })));
+    h("div", {}, h("b", { class: "block small", text: t("incident.reason") }), h("span", { dataset: { reason: "" }, text: why })));
 }
 
 function tasks(incident) {
@@ -57,12 +60,22 @@ function tasks(incident) {
       h("span", { class: "chip", text: word("task_status", task.status) })))));
 }
 
+/** A photograph as a link to the whole, a clip or a voice note to be played, a document to be kept. */
+function piece(item, incident) {
+  const name = t("incident.photo_alt", { stage: word("stage", item.stage), number: incident.number });
+  if (item.kind === "voice") return h("audio", { controls: true, preload: "none", src: item.url, "aria-label": t("incident.voice") });
+  if (item.kind === "video") return h("video", { controls: true, preload: "metadata", src: item.url, "aria-label": t("incident.video") });
+  if (item.kind === "document") return h("a", { class: "button", href: item.url, download: true, text: t("incident.document", { kb: Math.ceil(item.size_bytes / 1024) }) });
+  return h("a", { href: item.url, target: "_blank", rel: "noopener" }, h("img", { src: item.thumbnail_url || item.url, loading: "lazy", alt: name }));
+}
+
 function photos(incident) {
   if (!incident.evidence?.length) return null;
   return h("section", {}, h("h2", { text: t("incident.photos") }), h("ul", { class: "photos" }, incident.evidence.map((photo) =>
-    h("li", {}, photo.media_type?.startsWith("audio/") ? h("audio", { controls: true, preload: "none", src: photo.url }) : h("a", { href: photo.url, target: "_blank", rel: "noopener" },
-      h("img", { src: photo.thumbnail_url || photo.url, loading: "lazy", alt: t("incident.photo_alt", { stage: word("stage", photo.stage), number: incident.number }) })),
-      h("span", { class: "small", text: `${word("stage", photo.stage)} ${moment(photo.taken_at)}` })))));
+    h("li", {}, piece(photo, incident),
+      h("span", { class: "small", text: [word("stage", photo.stage), moment(photo.taken_at),
+        photo.distance_m !== null && photo.distance_m !== undefined && t("incident.photo_distance", { m: photo.distance_m })]
+        .filter(Boolean).join(" · ") })))));
 }
 
 function where(incident) {
@@ -94,6 +107,26 @@ function when(line) {
   return t("incident.done_received", { done: moment(done), received: moment(line.at) });
 }
 
+/** The decision that a line keeps: what was read and found, by which rule who got it, on which ground. */
+function decisionBox(line) {
+  const made = line.detail?.decision;
+  if (!made) return null;
+  const read = Object.entries(made.reading || {}).filter(([, value]) => typeof value === "string" && value);
+  return h("details", { class: "small" }, h("summary", { text: t("incident.decision") }), facts([
+    [t("incident.decision_text"), [made.text.description, made.text.address, made.text.point?.join(", ")].filter(Boolean).join(" · ")],
+    [t("incident.decision_reading"), read.map(([name, value]) => `${name}: ${value}`).join(", ")],
+    [t("incident.decision_candidates"), made.candidates.length ? String(made.candidates.length) : ""],
+    [t("incident.decision_place"), made.place && [made.place.street, made.place.side && word("side", made.place.side),
+      `${made.place.distance_m} m`].filter(Boolean).join(" · ")],
+    [t("incident.grid"), made.grid],
+    [t("incident.decision_rule"), [made.rule.category, made.rule.condition, made.rule.post && word("post", made.rule.post),
+      made.rule.by && word("decided", made.rule.by)].filter(Boolean).join(" · ")],
+    [t("incident.decision_person"), made.person?.name || made.person?.unit],
+    [t("incident.decision_ground"), `${made.ground_version} / ${made.rules_version}`],
+    [t("incident.reason"), line.why],
+  ]));
+}
+
 function timeline(history) {
   if (!history?.length) return null;
   return h("section", {}, h("h2", { text: t("incident.history") }), h("ol", { class: "steps" }, history.map((line, index) =>
@@ -101,5 +134,5 @@ function timeline(history) {
       h("b", { text: word("move", line.move) }), " ", h("span", { class: "chip", text: word("status", line.to_status) }),
       h("p", { class: "small muted", text: [when(line), who(line)].filter(Boolean).join(" · ") }),
       line.detail?.not_counted && h("p", { class: "small muted", text: t("incident.not_counted", { told: moment(line.detail.told_at), why: t(`incident.why_${line.detail.not_counted}`) }) }),
-      line.note && h("p", { text: line.note })))));
+      line.note && h("p", { text: line.note }), decisionBox(line)))));
 }

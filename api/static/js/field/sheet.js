@@ -125,6 +125,8 @@ export function sheet(box, task, ctx) {
 
 function picture(item) {
   const label = h("span", { class: "small", text: word("stage", item.stage) });
+  if (item.kind === "video") return h("li", {}, h("video", { controls: true, preload: "none", src: item.url, "aria-label": word("stage", item.stage) }), label);
+  if (item.kind === "document") return h("li", {}, h("a", { href: item.url, download: true, text: "PDF" }), label);
   if (item.media_type?.startsWith("audio/")) return h("li", {}, h("audio", { controls: true, preload: "none", src: item.url }), label);
   return h("li", {}, h("a", { href: item.url }, h("img", { src: item.thumbnail_url, alt: word("stage", item.stage), loading: "lazy" })), label);
 }

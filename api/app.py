@@ -39,6 +39,7 @@ from api.routes import (
     positions,
     presence,
     qgis,
+    ready_replies,
     reporters,
     rules,
     saved_filters,
@@ -119,6 +120,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         positions,
         shift_sign_in,
         suggestions,
+        ready_replies,
     ):
         app.include_router(module.router)
     for router in page_routers:

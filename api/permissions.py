@@ -32,6 +32,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "see_deliveries": DESK_ROLES,
     # Contact channels, other systems, what residents are told.
     "manage_sending": frozenset({"administrator"}),
+    # Ready-made texts for the notes of moves.
+    "edit_replies": frozenset({"administrator", "watch_chief"}),
     "see_people": DESK_ROLES | READING_ROLES | POST_ROLES | {"collector"},
     "export": DESK_ROLES | READING_ROLES,
     "console": DESK_ROLES | READING_ROLES,

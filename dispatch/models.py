@@ -380,7 +380,7 @@ class LiveEvent(Base):
 
     id: Mapped[int] = identity_column()
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
-    incident_id: Mapped[int] = mapped_column(BigInteger)
+    incident_id: Mapped[int] = mapped_column(BigInteger, index=True)
     # The history lines of the same transaction; the worker tells residents and other systems of them.
     first_seq: Mapped[int | None] = mapped_column(Integer)
     last_seq: Mapped[int | None] = mapped_column(Integer)

@@ -173,6 +173,49 @@ def notices_of(
     return [dict(row) for row in rows.mappings()]
 
 
+def told_about(session: Session, incident_id: int) -> list[dict[str, Any]]:
+    """What went out about an incident, oldest first: kind, audience (staff, role:…, unit:…, resident, system), name, post,
+    made_at, seen_at and `ways`: id, way (a contact's kind, push, webhook, sms, mail), state, attempts, next_at, sent_at,
+    last_error.
+
+    A notice without ways stands in its receiver's list in the application alone. Systems are told of events: their kind
+    is the last of the event's kinds.
+    """
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in session.execute(_TOLD, {"id": incident_id}).mappings():
+        key = ("notice", row["notice_id"]) if row["notice_id"] else ("event", row["delivery_id"])
+        told = found.setdefault(
+            key,
+            {
+                **{name: row[name] for name in ("kind", "name", "post", "made_at", "seen_at")},
+                "audience": "staff" if row["staff_id"] else row["audience"],
+                "ways": [],
+            },
+        )
+        if row["delivery_id"] is not None:
+            names = ("way", "state", "attempts", "next_at", "sent_at", "last_error")
+            told["ways"].append({"id": row["delivery_id"], **{name: row[name] for name in names}})
+    return list(found.values())
+
+
+_WAY = (
+    "coalesce(c.kind, case when d.push_id is not null then 'push' when d.webhook_id is not null"
+    " then 'webhook' when d.reporter_id is not null then d.lane end) as way, d.state, d.attempts,"
+    " d.next_at, d.sent_at, d.last_error"
+)
+_TOLD = text(
+    "select * from (select n.id as notice_id, n.kind, n.audience, n.staff_id,"  # noqa: S608 (our own text)
+    " coalesce(s.name, u.name) as name, s.post, n.made_at, n.seen_at, d.id as delivery_id,"
+    f" {_WAY} from notice n left join staff s on s.id = n.staff_id"
+    " left join unit u on n.audience = 'unit:' || u.id left join delivery d on d.notice_id = n.id"
+    " left join contact_channel c on c.id = d.contact_id where n.incident_id = :id"
+    " union all select null, d.payload->'kinds'->>-1, 'system', null, h.name, null, d.made_at, null,"
+    f" d.id, {_WAY} from live_event e join delivery d on d.event_id = e.id"
+    " left join webhook h on h.id = d.webhook_id left join contact_channel c on c.id = d.contact_id"
+    " where e.incident_id = :id) told order by made_at, notice_id, delivery_id"
+)
+
+
 def mark_seen(
     session: Session, staff_id: int | None, role: str, ids: Sequence[int], now: datetime
 ) -> None:

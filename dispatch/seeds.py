@@ -18,6 +18,7 @@ from dispatch.calendars import is_official, seed_days
 from dispatch.categories import aliases, seed_categories, seed_conditions
 from dispatch.chase_rules import seed_chase_rules
 from dispatch.deadlines import SAME_DAY, seed_reply_rules, seed_stage_rules
+from dispatch.ready_replies import load_shipped as load_shipped_replies
 from dispatch.resident_templates import load_shipped
 
 # Datum of the points a channel sends unless they say otherwise: domain notes 6.2.
@@ -88,6 +89,7 @@ def load_seeds(session: Session, country: str, years: Iterable[int]) -> None:
             for c in seed_conditions()
         )
     load_shipped(session, datetime.now(UTC))
+    load_shipped_replies(session, datetime.now(UTC))
     names = ("code", "name_zh", "name_en", "datum", "trusted", "open_to_all")
     session.execute(
         insert(models.Channel).on_conflict_do_nothing(),

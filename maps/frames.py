@@ -101,6 +101,33 @@ def grids_geojson(session: Session, at: datetime, *, with_people: bool) -> bytes
     return _collection([_feature(row.code, row.geometry, facts[row.code]) for row in rows])
 
 
+def grids_at_a_glance(session: Session, at: datetime, *, with_people: bool) -> list[dict[str, Any]]:
+    """`grids_list` with where each grid lies: bbox (west, south, east, north) and label, a point of its streets.
+
+    For maps that draw the streets from tiles; both are null for a grid without streets. Degrees.
+    """
+    rows = session.execute(
+        text(
+            "select code, st_xmin(e), st_ymin(e), st_xmax(e), st_ymax(e), st_x(p), st_y(p) from"
+            " (select g.code, b.e, st_closestpoint(b.lines, st_setsrid(st_centroid(b.e::geometry), 4326)) as p"
+            " from grid g cross join lateral (select st_extent(s.line) as e, st_collect(s.line) as lines"
+            " from grid_segment h join segment s on s.id = h.segment_id and s.gone_at is null"
+            " where h.grid_id = g.id and h.valid @> cast(:at as timestamptz)) b"
+            " where g.valid @> cast(:at as timestamptz)) q"
+        ),
+        {"at": at},
+    )
+    places = {row[0]: row for row in rows}
+    return [
+        {
+            **item,
+            "bbox": None if places[item["code"]][1] is None else list(places[item["code"]][1:5]),
+            "label": None if places[item["code"]][5] is None else list(places[item["code"]][5:7]),
+        }
+        for item in grids_list(session, at, with_people=with_people)
+    ]
+
+
 def town_bounds(session: Session) -> tuple[float, float, float, float] | None:
     """West, south, east, north of the streets in force, degrees; None in an empty town."""
     row = session.execute(

@@ -14,6 +14,7 @@ import dispatch.duplicate_models
 import dispatch.field_models
 import dispatch.models
 import dispatch.notice_models
+import dispatch.reply_models
 import dispatch.seal_models
 import dispatch.suggest_models
 import grid.models
@@ -31,6 +32,7 @@ TABLE_MODULES = (
     dispatch.seal_models,
     dispatch.suggest_models,
     dispatch.notice_models,
+    dispatch.reply_models,
     api.models,
 )
 

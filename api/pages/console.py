@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from pathlib import Path
 
-from api.deps import DbSession, PageAccount, PageReach, require
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import select
+
+from api.deps import DbSession, PageAccount, PageReach, get_language, get_services, require
 from api.pages.rendering import map_of, page
 from dispatch import reading
 from dispatch.moves import MOVES, TASK_MOVES
+from dispatch.ready_replies import NOTED
+from grid.models import Unit
+from maps.frames import town_bounds
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +43,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
     **{name: move.needs for name, move in MOVES.items()},
     **{name: move.needs for name, move in TASK_MOVES.items()},
 }
+_SCRIPTS = Path(__file__).resolve().parent.parent / "static" / "js"
+# Said in the page's head, so that the browser fetches them side by side instead of one after the other's imports.
+MODULES = tuple(
+    sorted(
+        f"/static/js/{path.relative_to(_SCRIPTS).as_posix()}"
+        for path in (
+            *(_SCRIPTS / "console").glob("*.js"),
+            *(_SCRIPTS / f"{name}.js" for name in (
+                *("api", "dom", "ground", "marks", "messages", "page", "story"),
+                *("street_tiles", "times", "told"),
+            )),
+        )
+        if path.stem not in ("grids", "segments", "handover", "replies")
+    )
+)  # fmt: skip
 STORY_MESSAGES = (
     *(
         "incident.",
@@ -63,17 +84,21 @@ STORY_MESSAGES = (
         "error.",
     ),
     *("role.", "clock.", "unit.", "presence.", "near.", "reporter.", "suggest."),
+    *("told.", "ready.", "category."),
 )
 
 
 @router.get("/console")
-def console(request: Request, account: PageAccount) -> Response:
+def console(request: Request, session: DbSession, account: PageAccount) -> Response:
     """List, map and panel of the same filtered incidents."""
     require(account, "console")
     return page(
         request,
         "console.html",
         account=account,
+        bounds=town_bounds(session),
+        modules=MODULES,
+        may_edit_replies=account.may("edit_replies"),
         map_pieces=map_of(request, clustered=True),
         messages=(
             *(*STORY_MESSAGES, "console.", "report.", "live.", "legend.", "filter."),
@@ -104,13 +129,14 @@ def handover(request: Request, account: PageAccount) -> Response:
 
 
 @router.get("/console/grids")
-def grids(request: Request, account: PageAccount) -> Response:
+def grids(request: Request, session: DbSession, account: PageAccount) -> Response:
     """Grids with their people and load; for those who may, changing them on the map."""
     require(account, "console")
     return page(
         request,
         "grids.html",
         account=account,
+        bounds=town_bounds(session),
         map_pieces=map_of(request),
         messages=(
             "grids.",
@@ -124,6 +150,23 @@ def grids(request: Request, account: PageAccount) -> Response:
             "time.",
         ),
         may_edit=account.may("edit_grids"),
+    )
+
+
+@router.get("/console/replies")
+def replies(request: Request, session: DbSession, account: PageAccount) -> Response:
+    """Ready-made replies for the notes of moves, kept by watch chiefs and administrators."""
+    require(account, "edit_replies")
+    _, rules = get_services(request).desk.read(session)
+    name = "name_zh" if get_language(request) == "zh" else "name_en"
+    return page(
+        request,
+        "replies.html",
+        account=account,
+        messages=("replies.", "move.", "common.", "error."),
+        moves=sorted(NOTED),
+        units=session.execute(select(Unit.id, Unit.name).order_by(Unit.name)).all(),
+        categories=[{"code": c.code, "name": getattr(c, name)} for c in rules.categories.values()],
     )
 
 

@@ -12,6 +12,7 @@ from api.routes.incidents import PROBLEMS, AskedFilter
 from dispatch import overview
 from grid.core.datums import to_wgs84
 from grid.core.errors import Conflict
+from maps.frames import grids_at_a_glance
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
 AtDesk = Annotated[Account, Depends(allowed("console"), scope="function")]
@@ -67,6 +68,12 @@ def on_duty(
 ) -> list[dict[str, Any]]:
     """Every post of every grid now: who holds it, whether they are there, who stands in, where they were last."""
     return overview.on_duty(session, now)
+
+
+@router.get("/grids", responses=PROBLEMS)
+def grids(session: DbSession, account: AtDesk, now: Now) -> list[dict[str, Any]]:
+    """The grids in force with crew, colour and where they lie, without their streets: those come as tiles."""
+    return grids_at_a_glance(session, now, with_people=account.may("see_people"))
 
 
 @router.get("/load", responses=PROBLEMS)

@@ -16,7 +16,7 @@ from api.routes.incidents import PROBLEMS, actor_of
 from api.routes.notices import staff_of
 from api.schemas import incident_out, lamp_of
 from api.services import Services
-from dispatch import attendance, field_desk, reading, steps
+from dispatch import attendance, field_desk, reading, ready_replies, steps
 from dispatch import evidence as evidence_store
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
@@ -72,6 +72,7 @@ def desk(
         "checks": [shown(row) for row in checks],
         "record": field_desk.record_of(session, staff, day, day.replace(day=1), now),
         "shift": attendance.shift_of(session, staff, now),
+        "replies": ready_replies.replies_for(session, staff, language),
         "colleagues": field_desk.colleagues_of(session, staff, now),
         "at": now,
     }

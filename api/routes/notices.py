@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.auth import Account
-from api.deps import DbSession, Lang, Now, ServicesDep, SignedIn, require
+from api.deps import DbSession, Lang, Now, Reach, ServicesDep, SignedIn, require
 from api.i18n import translate
 from api.notice_words import staff_line
 from api.routes.incidents import PROBLEMS
-from dispatch import contacts, notice_queue, notice_reading
+from dispatch import contacts, notice_queue, notice_reading, reading
 from dispatch.doors import parse_networks
 from dispatch.notice_reading import NoticeFacts
 from dispatch.senders import PushKey
@@ -138,6 +138,26 @@ def subscribe(
 def unsubscribe(asked: EndpointIn, session: DbSession, account: SignedIn, now: Now) -> None:
     """This browser shall show nothing any more."""
     contacts.unsubscribe(session, staff_of(account), asked.endpoint, now)
+
+
+@router.get("/incidents/{number}/notices", responses=PROBLEMS)
+def told_about(
+    number: str, session: DbSession, account: SignedIn, scope: Reach, language: Lang
+) -> list[dict[str, Any]]:
+    """Everything that went out about one incident, oldest first: to whom, by which ways, when, how it ended.
+
+    People's names only for those who may see people; addresses and reporters' names never.
+    """
+    require(account, "console")
+    row = reading.one_incident(session, number, scope=scope)
+    found = notice_reading.told_about(session, row["id"])
+    for told in found:
+        if not account.may("see_people"):
+            told["name"] = None
+        for way in told["ways"]:
+            way["error"] = error_text(language, way.pop("last_error"))
+            way["again"] = account.may("see_deliveries") and way["state"] in notice_queue.LISTED
+    return found
 
 
 @router.get("/notices", responses=PROBLEMS)

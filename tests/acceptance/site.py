@@ -186,12 +186,14 @@ def scene(path: Path, *, clean: bool) -> Path:
 
 @dataclass(frozen=True)
 class Spot:
-    """A place on a named street of one grid."""
+    """A place on a named street of one grid, and another a little way along the same segment."""
 
     street: str
     lon: float
     lat: float
     grid: str
+    along_lon: float = 0.0
+    along_lat: float = 0.0
 
 
 def spot_of(services: Services, username: str = "cleaner") -> Spot:
@@ -200,7 +202,9 @@ def spot_of(services: Services, username: str = "cleaner") -> Spot:
         row = session.execute(
             text(
                 "select t.name, g.code, st_x(st_lineinterpolatepoint(s.line, 0.5)) as lon,"
-                " st_y(st_lineinterpolatepoint(s.line, 0.5)) as lat from account a"
+                " st_y(st_lineinterpolatepoint(s.line, 0.5)) as lat,"
+                " st_x(st_lineinterpolatepoint(s.line, 0.2)) as along_lon,"
+                " st_y(st_lineinterpolatepoint(s.line, 0.2)) as along_lat from account a"
                 " join post_holding p on p.staff_id = a.staff_id and upper_inf(p.valid)"
                 " join grid g on g.id = p.grid_id join grid_segment h on h.grid_id = g.id"
                 " and upper_inf(h.valid) join segment s on s.id = h.segment_id"
@@ -211,7 +215,7 @@ def spot_of(services: Services, username: str = "cleaner") -> Spot:
             ),
             {"name": username},
         ).one()
-    return Spot(row.name, row.lon, row.lat, row.code)
+    return Spot(row.name, row.lon, row.lat, row.code, row.along_lon, row.along_lat)
 
 
 def category_of(services: Services, post: str) -> str:

@@ -65,6 +65,7 @@ PAGES = [
     ("/console/incidents/{number}", "dispatcher"),
     ("/console/grids", "dispatcher"),
     ("/console/handover", "dispatcher"),
+    ("/console/replies", "watch_chief"),
     ("/exports", "analyst"),
     ("/maps", "analyst"),
     ("/field", "cleaner"),

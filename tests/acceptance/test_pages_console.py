@@ -102,25 +102,22 @@ def test_the_map_shows_the_same_incidents_as_the_list(desk: Visit) -> None:
 def test_a_click_on_a_street_tells_its_grid_and_its_people(desk: Visit, spot: Spot) -> None:
     page = desk.page
     expect(page.locator("#filters [name=grid] option")).not_to_have_count(1)
+    # The place itself lies under the marks of what was reported there: a little way along the same street.
     page.evaluate(
         "([lat, lon]) => window.gridward.map.setView([lat, lon], 18, { animate: false })",
-        [spot.lat, spot.lon],
+        [spot.along_lat, spot.along_lon],
     )
-    page.wait_for_timeout(400)
-    # A little beside the mark of the incidents that lie just here.
-    where = page.evaluate(
-        """code => { const lines = Object.values(window.gridward.map._layers)
-            .filter((l) => l.feature?.properties?.code === code && l._parts?.length);
-          for (const line of lines) for (const part of line._parts) for (const p of part) {
-            const at = window.gridward.map.layerPointToContainerPoint(p);
-            const box = window.gridward.map.getContainer().getBoundingClientRect();
-            if (at.x > 260 && at.x < box.width - 80 && at.y > 60 && at.y < box.height - 60
-              && document.elementFromPoint(box.x + at.x, box.y + at.y)?.tagName === 'CANVAS') return [box.x + at.x, box.y + at.y];
-          } return null; }""",
-        spot.grid,
-    )
-    assert where is not None
-    page.mouse.click(*where)
+    page.locator(".over-street").wait_for(state="detached")
+    area = page.locator(".map-pane").bounding_box()
+    assert area is not None
+    middle = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+    for _ in range(40):  # the street's tile may still be on its way
+        page.mouse.move(middle[0] + 1, middle[1])
+        page.mouse.move(*middle)
+        if page.locator(".over-street").count():
+            break
+        page.wait_for_timeout(100)
+    page.mouse.click(*middle)
     bubble = page.locator(".leaflet-popup-content")
     expect(bubble).to_contain_text(spot.grid)
     for post in ("城管队员", "环卫工人", "园林养护员", "市政维护员"):

@@ -64,3 +64,21 @@ export function debounced(wait_ms, action) {
     timer = setTimeout(() => action(...values), wait_ms);
   };
 }
+
+/** Calls that come close together are one: at most one in `wait_ms`, and however many come, one is never far away. */
+export function gathered(wait_ms, action) {
+  let waiting = false;
+  let again = false;
+  return async function run() {
+    if (waiting) { again = true; return; }
+    waiting = true;
+    await new Promise((done) => setTimeout(done, wait_ms));
+    again = false;
+    try {
+      await action();
+    } finally {
+      waiting = false;
+      if (again) run();
+    }
+  };
+}

@@ -1,6 +1,7 @@
 // The town's streets on folium's map: coloured by grid, named when near, a click tells whose they are.
+// At a desk they come as tiles (`load`); on a phone they are lines that it keeps (`draw`).
 import { get } from "./api.js";
-import { h, icon } from "./dom.js";
+import { debounced, h, icon } from "./dom.js";
 import { t, word } from "./messages.js";
 
 const L = window.L;
@@ -27,16 +28,30 @@ export function gridCard(grid, extra = []) {
 }
 
 export class Ground {
-  constructor(map, { onGrid = null } = {}) {
+  /** `streetTiles` makes the layer of streets for `load`: only desks carry its code. */
+  constructor(map, { onGrid = null, streetTiles = null } = {}) {
     this.map = map;
     this.onGrid = onGrid;
+    this.streetTiles = streetTiles;
     this.grids = new Map();
     this.lines = new Map();
     this.names = L.layerGroup();
+    this.tiles = null;
     this.chosen = null;
     map.createPane("labels").style.zIndex = 450; // below the marks of incidents
     map.getPane("labels").style.pointerEvents = "none";
     map.on("moveend", () => this.label());
+    if (streetTiles) this.begin();
+  }
+
+  /** The town in view and its streets asked for at once, when the page says where it lies; people and names follow. */
+  begin() {
+    const written = document.querySelector('meta[name="town-bounds"]')?.content;
+    if (!written || !(this.map.getSize().x > 0)) return;
+    const [west, south, east, north] = written.split(",").map(Number);
+    this.map.fitBounds([[south, west], [north, east]], { padding: [18, 18], animate: false });
+    this.fitted = true;
+    this.useTiles();
   }
 
   /** Draws every grid's streets; `features` from grids.geojson (fetched or kept offline). */
@@ -63,10 +78,46 @@ export class Ground {
     this.label();
   }
 
-  async load(options) {
-    const collection = await get("grids.geojson");
-    this.draw(collection.features || [], options);
+  /** Grids with their people from the server, their streets as tiles: the same work for any size of town. */
+  async load({ fit = true } = {}) {
+    const grids = await get("desk/grids");
+    this.grids = new Map(grids.map((grid) => [grid.code, grid]));
+    if (fit && !this.fitted) this.fit();
+    if (!this.tiles) this.useTiles();
+    else if (this.loaded) this.tiles.redraw(); // the grids have changed
+    else this.tiles.repaint();
+    this.loaded = true;
+    this.label();
     return this.grids;
+  }
+
+  useTiles() {
+    const { grid: colours, no_grid } = window.gridward.styles;
+    this.tiles = this.streetTiles((code) => {
+      // Until the grids have come, the colour that their number has (maps/styles.py).
+      const number = /(\d+)\D*$/.exec(code || "")?.[1];
+      const colour = number ? colours[Number(number) % colours.length] : no_grid;
+      const { color, opacity, weight } = this.style(this.grids.get(code) || { code, colour });
+      return { colour: color, opacity, more: weight - 3 };
+    }).addTo(this.map);
+    this.tiles.on("drawn", debounced(80, () => this.label()));
+    const box = this.map.getContainer();
+    this.map.on("click", (event) => {
+      if (box.classList.contains("aiming")) return; // the click is for the pin
+      const street = this.tiles.at(event.latlng);
+      if (street) this.open(street.grid_left || street.grid_right, event.latlng);
+    });
+    this.map.on("mousemove", (event) => {
+      if (event.originalEvent.buttons) return;
+      box.classList.toggle("over-street", Boolean(this.tiles.at(event.latlng)));
+    });
+  }
+
+  /** Where a grid's streets lie; null for a grid without any. */
+  bounds(code) {
+    if (this.lines.has(code)) return this.lines.get(code).getBounds();
+    const [west, south, east, north] = this.grids.get(code)?.bbox || [];
+    return west === undefined ? null : L.latLngBounds([south, west], [north, east]);
   }
 
   style(grid) {
@@ -76,9 +127,11 @@ export class Ground {
   }
 
   choose(code) {
+    if (this.chosen === (code || null)) return;
     this.chosen = code || null;
     for (const [key, line] of this.lines) line.setStyle(this.style(this.grids.get(key)));
     this.lines.get(code)?.bringToFront();
+    this.tiles?.repaint();
   }
 
   open(code, latlng) {
@@ -91,7 +144,10 @@ export class Ground {
 
   fit() {
     const all = L.latLngBounds([]);
-    for (const line of this.lines.values()) all.extend(line.getBounds());
+    for (const code of this.grids.keys()) {
+      const own = this.bounds(code);
+      if (own) all.extend(own);
+    }
     if (all.isValid()) this.map.fitBounds(all, { padding: [18, 18], animate: false });
     return all.isValid();
   }
@@ -101,25 +157,25 @@ export class Ground {
     const zoom = this.map.getZoom();
     this.names.clearLayers();
     if (zoom >= GRID_NAMES[0] && zoom <= GRID_NAMES[1]) {
-      for (const [code, line] of this.lines) {
-        const grid = this.grids.get(code);
-        const centre = middle(grid.geometry);
+      for (const grid of this.grids.values()) {
+        const centre = grid.label ? [grid.label[1], grid.label[0]] : middle(grid.geometry);
         if (centre && this.map.getBounds().contains(centre)) this.write(centre, grid.code, 0, "grid-label");
       }
     } else if (zoom >= NAMES_FROM_ZOOM) {
-      await this.nameStreets();
+      this.nameStreets(this.tiles ? this.tiles.named() : await this.streetsInView());
     }
     this.names.addTo(this.map);
   }
 
-  async nameStreets() {
+  /** Of each street's name the longest segment in view: name → {length, line of [lon, lat]}. */
+  async streetsInView() {
     const view = this.map.getBounds().pad(0.05);
     const bbox = [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()].map((x) => x.toFixed(6)).join(",");
     let answer;
     try {
       answer = await (this.segments || ((box) => get("segments.geojson", { bbox: box })))(bbox);
     } catch {
-      return; // names are a help, not the work: the map stays usable without them
+      return new Map(); // names are a help, not the work: the map stays usable without them
     }
     const longest = new Map();
     for (const { geometry, properties } of answer.features || []) {
@@ -129,6 +185,11 @@ export class Ground {
       const inside = geometry.coordinates.some(([lon, lat]) => this.map.getBounds().contains([lat, lon]));
       if (inside && length > (longest.get(name)?.length || 0)) longest.set(name, { length, line: geometry.coordinates });
     }
+    return longest;
+  }
+
+  nameStreets(longest) {
+    this.names.clearLayers();
     const taken = [];
     for (const [name, { line }] of [...longest].sort((a, b) => b[1].length - a[1].length)) {
       const [from, to] = halfway(line).map((p) => this.map.latLngToContainerPoint([p[1], p[0]]));

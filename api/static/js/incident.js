@@ -4,8 +4,10 @@ import { $, fill, h, icon, toast } from "./dom.js";
 import { get } from "./api.js";
 import { t } from "./messages.js";
 import { Ground } from "./ground.js";
+import { streetTiles } from "./street_tiles.js";
 import { mark } from "./marks.js";
 import { story } from "./story.js";
+import { toldBox } from "./told.js";
 import { movesBox } from "./console/moves.js";
 import { evidenceForm } from "./evidence_form.js";
 
@@ -13,7 +15,7 @@ const L = window.L;
 const box = $("#story");
 const number = box.dataset.number;
 const { map } = window.gridward;
-const ground = new Ground(map);
+const ground = new Ground(map, { streetTiles });
 let marker = null;
 
 async function show(said = "") {
@@ -21,7 +23,7 @@ async function show(said = "") {
     const [incident, history] = await Promise.all([
       get(`incidents/${encodeURIComponent(number)}`), get(`incidents/${encodeURIComponent(number)}/history`)]);
     fill(box, h("p", { class: "number muted", text: number }),
-      ...story(incident, history.items || history, { moves: movesBox(incident, { grids: ground.grids, onDone: show }) }),
+      ...story(incident, history.items || history, { moves: movesBox(incident, { grids: ground.grids, onDone: show }), told: toldBox(number) }),
       evidenceForm(number, show));
     if (said) toast(said);
     marker?.remove();

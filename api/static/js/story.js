@@ -6,7 +6,7 @@ import { left, moment } from "./times.js";
 
 const WORTH_TELLING_MS = 60000;
 
-export function story(incident, history, { moves = null, place = null } = {}) {
+export function story(incident, history, { moves = null, place = null, told = null } = {}) {
   return [
     heading(incident),
     incident.description ? h("p", { class: "said", text: incident.description }) : null,
@@ -17,6 +17,7 @@ export function story(incident, history, { moves = null, place = null } = {}) {
     photos(incident),
     where(incident),
     place,
+    told,
     timeline(history),
   ].filter(Boolean);
 }

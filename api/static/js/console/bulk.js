@@ -3,6 +3,7 @@ import { fill, h, icon, toast } from "../dom.js";
 import { post } from "../api.js";
 import { t, word } from "../messages.js";
 import { NEEDS, personChoice } from "./moves.js";
+import { readyReplies } from "./ready.js";
 
 // What can be asked for in one small form; the rest is done on the incident itself.
 const ASKABLE = new Set(["reason", "closing_condition"]);
@@ -14,12 +15,35 @@ export class Bulk {
     this.box = box;
     Object.assign(this, { list, ground, onDone });
     this.failures = [];
+    this.dragged = new Map(); // incidents given by drag that the list does not hold
+    this.target = null;
+    this.shown = "";
+  }
+
+  /** Opens the form for what was dragged onto a person or grid: `give` as the form's own choices are written. */
+  give(incidents, target) {
+    const listed = incidents.filter((incident) => this.list.items.has(incident.number));
+    this.dragged = new Map(incidents.filter((incident) => !listed.includes(incident)).map((incident) => [incident.number, incident]));
+    this.failures = [];
+    this.kind = "give";
+    this.target = target;
+    this.list.mark(listed.map((incident) => incident.number));
+    this.show();
+    this.box.querySelector("form textarea")?.focus();
+  }
+
+  marked() {
+    return [...this.list.marked(), ...this.dragged.values()];
   }
 
   show() {
-    const marked = this.list.marked();
+    const marked = this.marked();
     this.box.hidden = !marked.length && !this.failures.length;
-    if (this.box.hidden) { fill(this.box); this.kind = null; return; }
+    if (this.box.hidden) { fill(this.box); this.kind = null; this.target = null; this.shown = ""; return; }
+    // The list is renewed with every event: the words in the form stay as long as what they are for.
+    const shown = JSON.stringify([this.kind, this.target, this.failures, marked.map((incident) => [incident.number, incident.moves])]);
+    if (shown === this.shown) return;
+    this.shown = shown;
     const possible = new Map();
     const add = (move) => possible.set(move, (possible.get(move) || 0) + 1);
     for (const incident of marked) {
@@ -38,7 +62,7 @@ export class Bulk {
       h("div", { class: "row wrap" }, moves.map(([move, n]) => h("button", {
         class: "button small-button", type: "button", dataset: { bulk: move }, "aria-pressed": String(this.kind === move),
         text: `${move === "give" ? t("bulk.give") : move === "merge" ? t("bulk.merge") : word("move", move)}${n < marked.length ? ` (${n})` : ""}`,
-        on: { click: () => { this.kind = move; this.show(); this.box.querySelector("form select, form textarea")?.focus(); } } }))),
+        on: { click: () => { this.kind = move; this.target = null; this.show(); this.box.querySelector("form select, form textarea")?.focus(); } } }))),
       this.kind && marked.length && this.form(marked),
       this.failures.length && h("div", { class: "note amber" }, icon("warning"), h("div", {},
         h("b", { class: "block", text: t("bulk.failed", { n: this.failures.length }) }),
@@ -65,7 +89,8 @@ export class Bulk {
       }
       if (this.kind === "merge") { body.to = target.value; numbers = numbers.filter((number) => number !== target.value); }
       this.send(numbers, body, marked, event.submitter);
-    } } }, target, condition, note,
+    } } }, this.kind === "give" && this.target && h("b", { text: t("bulk.give_to", { name: this.target.name }) }), target, condition, note,
+      note && readyReplies(this.kind === "give" ? "reassign" : this.kind, note, marked.length === 1 ? marked[0].category?.code : null),
       h("button", { class: "button main", type: "submit" }, icon("check"), t("bulk.do", { n: marked.length })));
   }
 
@@ -74,10 +99,19 @@ export class Bulk {
     const select = h("select", { required: true, "aria-label": t("move.to") },
       h("option", { value: "", text: t("move.choose_person") }),
       h("optgroup", { label: t("bulk.own_grid") }, POSTS.map((post_) => h("option", { value: `post||${post_}`, text: word("post", post_) }))));
+    const [how, code] = (this.target?.give || "").split("|");
+    if (how === "grid") select.append(h("optgroup", { label: this.target.name }, POSTS.map((post_) => h("option", { value: `post|${code}|${post_}`, text: word("post", post_) }))));
     const people = personChoice(marked[0], this.ground.grids);
     for (const group of people.querySelectorAll("optgroup")) {
       for (const option of group.children) option.value = `person|${option.value}`;
       select.append(group);
+    }
+    if (how === "person") {
+      // Leaders have posts too, though no task is theirs by itself.
+      if (![...select.options].some((option) => option.value === this.target.give)) select.append(h("option", { value: this.target.give, text: this.target.name }));
+      select.value = this.target.give;
+    } else if (how === "grid") {
+      select.value = `post|${code}|${marked[0].tasks?.find((task) => POSTS.includes(task.post))?.post || POSTS[0]}`;
     }
     return select;
   }
@@ -90,6 +124,8 @@ export class Bulk {
       this.failures = answer.results.filter((each) => !each.done);
       toast(t("bulk.done", { n: answer.done, rest: this.failures.length }), this.failures.length ? "red" : "");
       this.kind = null;
+      this.target = null;
+      this.dragged.clear();
       this.list.unmark(answer.results.filter((each) => each.done).map((each) => each.number));
       this.list.unmark(body.move === "merge" && !this.failures.length ? [body.to] : []);
       this.show();
@@ -103,6 +139,8 @@ export class Bulk {
   clear() {
     this.failures = [];
     this.kind = null;
+    this.target = null;
+    this.dragged.clear();
     this.list.unmark();
     this.show();
   }

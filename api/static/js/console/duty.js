@@ -52,14 +52,14 @@ export class Duty {
     fill(this.body,
       h("p", { class: "small muted", role: "status", text: t("duty.count", { n: there, all: this.rows.length }) }),
       ...shown.map(([code, rows]) => h("section", { class: "duty-grid" },
-        h("h3", { text: `${code} ${rows[0].grid_name || ""}` }), h("ul", {}, rows.map((row) => this.person(row))))),
+        h("h3", { dataset: { give: `grid|${code}`, giveName: `${code} ${rows[0].grid_name || ""}` }, text: `${code} ${rows[0].grid_name || ""}` }), h("ul", {}, rows.map((row) => this.person(row))))),
       grids.size > shown.length && h("p", { class: "muted", text: t("duty.more", { n: grids.size - shown.length }) }),
       !shown.length && h("p", { class: "empty", text: t("duty.none") }));
   }
 
   person(row) {
     const age = row.position_at ? Math.max(0, Math.round((Date.now() - new Date(row.position_at)) / 60000)) : null;
-    return h("li", { class: "duty-person" }, icon(row.post),
+    return h("li", { class: "duty-person", dataset: { give: `person|${row.staff_id}`, giveName: `${row.name}（${word("post", row.post)}）` } }, icon(row.post),
       h("div", { class: "grow" },
         h("p", {}, h("b", { text: row.name }), " ", h("span", { class: "muted small", text: word("post", row.post) }), " ",
           h("span", { class: `chip ${row.there === "on_duty" ? "green" : "amber"}`, text: t(`duty.${row.there}`) }),

@@ -5,12 +5,13 @@ import { get, post } from "../api.js";
 import { t, word } from "../messages.js";
 import { moment } from "../times.js";
 import { Ground } from "../ground.js";
+import { streetTiles } from "../street_tiles.js";
 import { Segments } from "./segments.js";
 
 const { map } = window.gridward;
 const POSTS = ["officer", "cleaner", "gardener", "maintainer", "leader"];
 const MOST_ROWS = 200;
-const ground = new Ground(map);
+const ground = new Ground(map, { streetTiles });
 let load = new Map();
 let shown = false;
 const form = $("#change");
@@ -38,17 +39,17 @@ function list() {
 
 function choose(code) {
   ground.choose(code);
-  const line = ground.lines.get(code);
-  if (line) map.fitBounds(line.getBounds(), { padding: [40, 40], maxZoom: 17 });
+  const bounds = ground.bounds(code);
+  if (bounds) map.fitBounds(bounds, { padding: [40, 40], maxZoom: 17 });
   if (form) { $("#c-code").value = code; streets(); }
   for (const button of $$(".grid-row")) button.setAttribute("aria-pressed", String(button.dataset.grid === code));
 }
 
 async function renew() {
   try {
-    const [numbers] = await Promise.all([get("desk/load"), ground.load({ fit: false })]);
+    const [numbers] = await Promise.all([get("desk/load"), ground.load({ fit: !shown && map.getSize().x > 0 })]);
     load = new Map(numbers.map((each) => [each.grid, each]));
-    if (!shown && map.getSize().x > 0) shown = ground.fit();
+    shown ||= map.getSize().x > 0;
     list();
     if (form) for (const select of [$("#c-code"), $("#c-to")]) {
       const kept = select.value;
@@ -68,9 +69,9 @@ function say() {
 }
 
 async function streets() {
-  const line = ground.lines.get($("#c-code").value);
-  if (!line || !$("#edit").open) return;
-  await segments.streets($("#streets"), $("#c-code").value, line.getBounds()).catch((problem) => toast(problem.message, "red"));
+  const bounds = ground.bounds($("#c-code").value);
+  if (!bounds || !$("#edit").open) return;
+  await segments.streets($("#streets"), $("#c-code").value, bounds).catch((problem) => toast(problem.message, "red"));
 }
 
 function asked() {

@@ -3,7 +3,9 @@ import { $, fill, h, icon } from "../dom.js";
 import { named, t, word } from "../messages.js";
 import { ENDED, lampOf, mark } from "../marks.js";
 import { left, moment } from "../times.js";
+import { draggable } from "./drag.js";
 
+const BADLY_MS = 24 * 3600 * 1000; // overdue by more than a day
 const GIVEN_UP = new Set(["withdrawn", "returned", "lapsed"]);
 
 export class List {
@@ -81,7 +83,7 @@ export class List {
       h("div", { class: "grow" },
         h("div", { class: "row" },
           h("b", { class: "grow cut", text: named(incident.category) || t("incident.no_category") }),
-          time && h("span", { class: `chip ${lamp}`, text: time })),
+          time && h("span", { class: `chip ${lamp}${lamp === "red" && Date.now() - new Date(incident.due_at) > BADLY_MS ? " worst" : ""}`, text: time })),
         h("p", { class: "cut", text: incident.description || "" }),
         h("p", { class: "cut muted small", text: [incident.segment?.street || incident.address, incident.grid?.name, people].filter(Boolean).join(" · ") }),
         h("p", { class: "row small" },
@@ -91,6 +93,7 @@ export class List {
             : h("span", { class: "chip", text: word("status", incident.status) }),
           h("span", { class: "grow" }),
           h("time", { class: "muted", datetime: incident.reported_at, text: moment(incident.reported_at) }))));
+    draggable(row, () => (this.ticked.has(incident.number) ? [...this.ticked] : [incident.number]));
     this.rows.set(incident.number, row);
     return row;
   }
@@ -134,6 +137,12 @@ export class List {
       this.ticked.add(number);
     }
     this.lastTicked = number;
+    this.paint();
+  }
+
+  /** Marks these and no others. */
+  mark(numbers) {
+    this.ticked = new Set(numbers);
     this.paint();
   }
 

@@ -1,9 +1,10 @@
 // The dispatcher's console: one state, shown in a list, on a map and in a panel.
 import "../page.js";
-import { $, $$, debounced, h, toast } from "../dom.js";
+import { $, $$, gathered, h, toast } from "../dom.js";
 import { get, latest } from "../api.js";
 import { t } from "../messages.js";
 import { Ground } from "../ground.js";
+import { streetTiles } from "../street_tiles.js";
 import { Filters } from "./filters.js";
 import { List } from "./list.js";
 import { MarksLayer } from "./marks_layer.js";
@@ -13,10 +14,11 @@ import { chime, follow } from "./live.js";
 import { useKeys } from "./keys.js";
 import { drawLegend } from "./legend.js";
 import { Bulk } from "./bulk.js";
+import { useDrag } from "./drag.js";
 import { Duty } from "./duty.js";
 import { Saved } from "./saved.js";
 
-const PAGE_SIZE = 200;
+const PAGE_SIZE = 80;
 const { map, clusters } = window.gridward;
 const ask = latest();
 let items = [];
@@ -39,7 +41,7 @@ const list = new List({
   onClear: () => filters.set(null),
   onMarked: () => bulk?.show(),
 });
-const ground = new Ground(map, { onGrid: (code) => { map.closePopup(); filters.set({ grid: code }); } });
+const ground = new Ground(map, { streetTiles, onGrid: (code) => { map.closePopup(); filters.set({ grid: code }); } });
 const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onOpen: (number) => choose(number), onChanged: (incident) => { marks.choose(incident, { pan: false }); load(); counts(); } });
 
 bulk = new Bulk($("#bulk"), { list, ground, onDone: () => { load(); counts(); if (panel.number) panel.refresh(panel.number); } });
@@ -77,7 +79,8 @@ async function load() {
     if (problem.name !== "AbortError") list.failed(problem);
   }
 }
-const reload = debounced(400, () => { load(); counts(); });
+// Many events are one reload; a stream that never ends does not put it off for ever.
+const reload = gathered(400, () => Promise.all([load(), counts()]));
 
 async function counts() {
   try {
@@ -195,6 +198,7 @@ for (const button of $$("[data-view]")) {
 }
 for (const button of $$("[data-new-report]")) button.addEventListener("click", openReport);
 $("[data-close-report]").addEventListener("click", closePanel);
+useDrag({ list, bulk, openDuty });
 useKeys({ list, openReport, openDuty, close: closePanel });
 new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
 
@@ -205,8 +209,8 @@ let choices = loadChoices();
 choices.then((got) => { panel.categories = got.categories; filters.fillCategories(got.categories); }, (problem) => toast(problem.message, "red"));
 load();
 counts();
-ground.load({ fit: false }).then((grids) => {
-  if (map.getSize().x > 0) fitted = ground.fit();
+ground.load({ fit: map.getSize().x > 0 }).then((grids) => {
+  fitted = map.getSize().x > 0;
   filters.fillGrids(grids);
   if (!grids.size) $("#map-empty").hidden = false;
 }, (problem) => {

@@ -4,6 +4,7 @@ import { debounced } from "../dom.js";
 import { latest } from "../api.js";
 import { named, t, word } from "../messages.js";
 import { lampOf, mark } from "../marks.js";
+import { draggable } from "./drag.js";
 
 const L = window.L;
 const WORST = ["red", "amber", "green", "waiting", "ended"];
@@ -46,6 +47,12 @@ export class MarksLayer {
       alt: `${incident.number} ${named(incident.category)} ${word("status", incident.status)}`,
     });
     marker.bindTooltip(h("span", { text: words }), { direction: "top", offset: [0, -10] });
+    marker.on("add", () => {
+      const element = marker.getElement();
+      if (!element || element.draggable) return;
+      draggable(element, () => [incident.number]);
+      element.addEventListener("mousedown", (event) => event.stopPropagation()); // else the map is dragged
+    });
     return marker.on("click", () => this.onChoose(incident.number));
   }
 

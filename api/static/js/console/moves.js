@@ -2,6 +2,7 @@
 import { fill, h, toast } from "../dom.js";
 import { post } from "../api.js";
 import { t, word } from "../messages.js";
+import { readyReplies, residentWords } from "./ready.js";
 
 // What a move needs is the server's own table, put into the page.
 export const NEEDS = JSON.parse(document.getElementById("move-needs")?.textContent || "{}");
@@ -48,6 +49,8 @@ export function movesBox(incident, { grids, onDone }) {
       field("move-until", t("move.until"), until),
       field("move-condition", t("move.condition"), condition),
       field("move-note", t(must ? "move.reason_hint" : "move.note_hint"), note),
+      readyReplies(move, note, incident.category?.code),
+      residentWords(incident, move, note),
       h("div", { class: "row" },
         h("button", { class: "button main", type: "submit", text: word("move", move) }),
         h("button", { class: "button", type: "button", text: t("common.cancel"), on: { click: () => { fill(place); button.focus(); } } })));

@@ -2,6 +2,7 @@
 import { fill, h, icon, toast } from "../dom.js";
 import { get } from "../api.js";
 import { story } from "../story.js";
+import { toldBox } from "../told.js";
 import { movesBox } from "./moves.js";
 import { categoryBox } from "./category.js";
 import { nearBox, reporterBox } from "./near.js";
@@ -67,7 +68,7 @@ export class Panel {
     const needed = place.element?.tagName === "SECTION";
     const body = h("div", { class: "panel-body stack" }, needed && place.element,
       categoryBox(incident, { categories: this.categories, onDone: renew }),
-      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }), place: needed ? null : place.element }),
+      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }), place: needed ? null : place.element, told: toldBox(incident.number) }),
       reporterBox(incident));
     body.querySelector(".said, h1")?.after(nearBox(incident, { onOpen: this.onOpen, onDone: renew }) || "");
     body.prepend(this.presence.box);

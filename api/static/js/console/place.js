@@ -3,6 +3,7 @@ import { fill, h, icon, toast } from "../dom.js";
 import { get, post } from "../api.js";
 import { pin } from "../ground.js";
 import { t, word } from "../messages.js";
+import { coordinates } from "./coordinates.js";
 
 const L = window.L;
 
@@ -68,6 +69,12 @@ export function placeBox(incident, { map, onDone }) {
 
   const search = h("form", { class: "row", role: "search", on: { submit: async (event) => {
     event.preventDefault();
+    const typed = coordinates(search.elements.place.value);
+    if (typed) {
+      map.setView([typed.lat, typed.lon], 17);
+      drop({ lng: typed.lon, lat: typed.lat });
+      return;
+    }
     try {
       const answer = await get("geocode", { q: search.elements.place.value });
       const sure = answer.lon !== null && !answer.candidates?.length;

@@ -4,6 +4,7 @@ import { get, latest, post } from "../api.js";
 import { pin } from "../ground.js";
 import { language, named, t, word } from "../messages.js";
 import { moment } from "../times.js";
+import { coordinates } from "./coordinates.js";
 import { nearRow } from "./near.js";
 import { share, suggestions, told } from "./suggest.js";
 
@@ -91,6 +92,14 @@ export class Report {
     const box = $("#preview");
     const { address, description } = this.form.elements;
     const text = (address.value || description.value).trim();
+    const typed = coordinates(address.value);
+    if (typed && this.typed !== address.value) {
+      this.typed = address.value; // a pin that is moved afterwards stays where it was put
+      this.drop({ lng: typed.lon, lat: typed.lat });
+      this.map.setView([typed.lat, typed.lon], Math.max(16, this.map.getZoom()));
+      return;
+    }
+    if (!typed) this.typed = "";
     if (!text && !this.point) { fill(box, h("p", { class: "muted small", text: t("report.preview_empty") })); return; }
     box.setAttribute("aria-busy", "true");
     try {

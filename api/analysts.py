@@ -9,7 +9,7 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from grid.core.errors import BadInput, Conflict, NotAllowed, NotFound
-from maps.views import grant
+from maps.views import analysts, grant, may_read_names
 
 NAME = re.compile("[a-z][a-z0-9_]{0,39}")
 # How a role made here is known again.
@@ -47,6 +47,25 @@ def save_analyst(connection: Connection, name: str, *, with_names: bool) -> str:
     _close_the_rest(connection)
     grant(connection, name, with_names=with_names)
     return password
+
+
+def readers(connection: Connection) -> dict[str, bool]:
+    """Roles that read schema gis now: role → may read people's names."""
+    named = may_read_names(connection)
+    return {role: role in named for role in analysts(connection)}
+
+
+def let_read_again(connection: Connection, known: dict[str, bool]) -> list[str]:
+    """Gives roles (role → people's names) their rights on schema gis back; returns those that are no analysts of this server."""
+    there = set(
+        connection.scalars(
+            text("select rolname from pg_roles where shobj_description(oid, 'pg_authid') = :mark"),
+            {"mark": MARK},
+        )
+    )
+    for role in sorted(known.keys() & there):
+        grant(connection, role, with_names=known[role])
+    return sorted(known.keys() - there)
 
 
 def remove_analyst(connection: Connection, name: str) -> None:

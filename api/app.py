@@ -46,6 +46,7 @@ from api.routes import (
     shift,
     shift_sign_in,
     suggestions,
+    systems,
     tiles,
 )
 from api.services import Services, make_services
@@ -97,6 +98,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     for module in (
         qgis,
         exports,
+        systems,
         bulk_moves,
         duplicates,
         incidents,

@@ -233,3 +233,4 @@ def allowed(permission: str) -> Callable[[Account], Account]:
 
 
 Reader = Annotated[Account, Depends(allowed("read"), scope="function")]
+Exporter = Annotated[Account, Depends(allowed("export"), scope="function")]

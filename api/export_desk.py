@@ -6,6 +6,7 @@ leaves, or when its time is over.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ from grid.core.errors import Conflict, NotFound, Trouble, Unavailable
 from maps.export_rows import Watch
 from maps.exports import Plan, export, write_export
 
+LOG = logging.getLogger("gridward")
 SENDING_AT_ONCE = 4
 MAKING_AT_ONCE = 2
 PIECE_BYTES = 262_144
@@ -189,6 +191,7 @@ class ExportDesk:
             code = "export.interrupted" if stopped else trouble.code
             ended = {"status": "failed", "code": code, "values": dict(trouble.values)}
         except Exception as error:
+            LOG.exception("export %s failed", job_id)
             ended = {
                 "status": "failed",
                 "code": "server.failed",

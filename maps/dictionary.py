@@ -30,6 +30,12 @@ def _c(column: str, kind: str, zh: str, en: str, unit: str = "", codes: str = ""
     return Column("", column, kind, unit, zh, en, codes)
 
 
+def _rate(column: str, zh: str, made_of: str) -> Column:
+    """A rate with the columns it is made of; empty where there is nothing to divide by."""
+    name = column.replace("_", " ").capitalize()
+    return _c(column, "number", f"{zh} = {made_of}", f"{name} = {made_of}", "0-1")
+
+
 _ID = _c("id", "integer", "稳定编号，改版不变", "Stable id, kept through every change")
 _SOURCE = _c(
     "source",
@@ -203,19 +209,26 @@ _OF: dict[str, tuple[Column, ...]] = {
         _c("reported", "integer", "上报数", "Reported"),
         _c("on_the_spot", "integer", "当场处置数", "Fixed on the spot"),
         _c("merged", "integer", "并案数", "Merged into others"),
-        _c("filed", "integer", "立案数", "Filed"),
-        _c("due", "integer", "应处置数：已处置或已到期", "Due: disposed of, or past the limit"),
+        _c("filed_with_void", "integer", "立案数（含其后作废的）", "Filed, those voided later included"),
+        _c("filed", "integer", "立案数（不含作废）", "Filed, without those voided later"),
+        _c("due", "integer", "应处置数：已处置或已到期，不含挂起", "Due: disposed of, or past the limit; not those suspended"),
+        _c("due_without_appeal", "integer", "应处置中未经申诉免责的", "Of those due, the ones no appeal was granted for"),
         _c("closed", "integer", "应处置中的结案数", "Closed of those due"),
-        _c("closed_on_time", "integer", "按期结案数", "Closed, disposed of in time"),
-        _c("closed_late", "integer", "超期结案数", "Closed, disposed of late"),
+        _c("closed_on_time", "integer", "按期结案数（按期处置并已结案）", "Closed, disposed of in time"),
+        _c("closed_late", "integer", "超期结案数（超期处置并已结案）", "Closed, disposed of late"),
         _c("disposed", "integer", "应处置中的处置数", "Disposed of, of those due"),
         _c("disposed_on_time", "integer", "按期处置数", "Disposed of in time"),
+        _c("overdue", "integer", "超期数：超期处置或超期未处置，不含申诉免责", "Overdue: disposed of late or not yet; not those an appeal was granted for"),
         _c("overdue_open", "integer", "超期未处置数", "Past the limit and not disposed of"),
         _c("reworked", "integer", "返工案件数", "Sent back for rework"),
-        _c("closing_rate", "number", "结案率 = closed / due", "closed / due", "0-1"),
-        _c("on_time_closing_rate", "number", "按期结案率 = closed_on_time / due", "closed_on_time / due", "0-1"),
-        _c("on_time_disposal_rate", "number", "按期处置率 = disposed_on_time / due", "disposed_on_time / due", "0-1"),
-        _c("rework_rate", "number", "返工率 = reworked / due", "reworked / due", "0-1"),
+        _rate("accurate_filing_rate", "准确立案率", "filed / filed_with_void"),
+        _rate("disposal_rate", "处置率", "disposed / due"),
+        _rate("on_time_disposal_rate", "按期处置率", "disposed_on_time / due"),
+        _rate("closing_rate", "结案率", "closed / due"),
+        _rate("on_time_closing_rate", "按期结案率", "closed_on_time / due"),
+        _rate("late_closing_rate", "超期结案率", "closed_late / due"),
+        _rate("overdue_rate", "超期率", "overdue / due_without_appeal"),
+        _rate("rework_rate", "返工率", "reworked / due"),
         _c("leader_id", "integer", "网格负责人编号", "The grid leader's id"),
         _GEOM,
     ),

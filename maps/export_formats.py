@@ -30,7 +30,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Format:
     """`grows`: the file is only appended to, so it can be sent while it is written. `plain`: moments and flags become text.
-    `asks_placed`: it must know beforehand whether every row has a geometry.
+    `asks_placed`: it must know beforehand whether every row has a geometry. `by_place`: rows come in a spatial order.
     """
 
     ending: str
@@ -42,6 +42,7 @@ class Format:
     grows: bool = False
     plain: bool = False
     asks_placed: bool = False
+    by_place: bool = False
 
 
 def _formats() -> dict[str, Format]:
@@ -54,7 +55,8 @@ def _formats() -> dict[str, Format]:
             Format("gpkg", "application/geopackage+sqlite3", export_gdal.write_geopackage,
                    export_gdal.finish_geopackage, many_layers=True),
             Format("geojson", "application/geo+json", export_gdal.write_geojson, wgs84_only=True, grows=True),
-            Format("fgb", "application/flatgeobuf", export_gdal.write_flatgeobuf, asks_placed=True),
+            Format("fgb", "application/flatgeobuf", export_gdal.write_flatgeobuf, asks_placed=True,
+                   by_place=True),
             Format("shp.zip", "application/zip", export_gdal.write_shapefile, plain=True),
             Format("kml", "application/vnd.google-earth.kml+xml", export_gdal.write_kml, wgs84_only=True,
                    grows=True, plain=True),

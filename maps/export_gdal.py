@@ -15,15 +15,20 @@ import pyogrio
 
 from maps.dictionary import columns_of, dictionary
 from maps.export_formats import Job
+from maps.export_geojson import DECIMALS, write_points
 from maps.export_styles import qml
+from maps.flatgeobuf import write_indexed
 from maps.layers import Layer
 
-# A file half-written at a power cut is thrown away anyway: it has not got its name yet.
+# A file half-written at a power cut is thrown away anyway: it has not got its name yet. The index of places goes to
+# the disk when it outgrows its share of memory.
 pyogrio.set_gdal_config_options(
-    {"OGR_SQLITE_SYNCHRONOUS": "OFF", "OGR_GPKG_MAX_RAM_USAGE_RTREE": "48000000"}
+    {"OGR_SQLITE_SYNCHRONOUS": "OFF", "OGR_GPKG_MAX_RAM_USAGE_RTREE": "28000000"}
 )
 SHAPEFILE_NAME = 10
 SHAPEFILE_TEXT_BYTES = 254
+# 2026-05-01T08:00:00Z
+MOMENT_WIDTH = 20
 _STYLES = """
 create table layer_styles (
     id integer primary key autoincrement not null, f_table_catalog text(256), f_table_schema text(256),
@@ -45,7 +50,8 @@ values (?, 'attributes', ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ','now'), 0)
 def write_geopackage(job: Job) -> None:
     """One layer into the package; the second and later ones beside the first."""
     said = {"IDENTIFIER": f"{job.layer.zh} {job.layer.en}", "DESCRIPTION": _about(job)}
-    _write(job, "GPKG", layer_options={**said, "GEOMETRY_NAME": "geom"})
+    # Moments as the standard wants them, to the millisecond; GDAL's own short form is a warning to older readers.
+    _write(job, "GPKG", {**said, "GEOMETRY_NAME": "geom", "DATETIME_PRECISION": "MILLISECOND"})
 
 
 def finish_geopackage(file: Path, layers: tuple[Layer, ...], with_names: bool) -> None:
@@ -74,15 +80,25 @@ def finish_geopackage(file: Path, layers: tuple[Layer, ...], with_names: bool) -
 
 
 def write_geojson(job: Job) -> None:
-    """RFC 7946; nine decimals, a tenth of a millimetre."""
-    _write(job, "GeoJSON", layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": "9"})
+    """RFC 7946; nine decimals, a tenth of a millimetre. Points are written without GDAL."""
+    if job.layer.geometry == "Point":
+        write_points(job)
+        return
+    _write(job, "GeoJSON", layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": str(DECIMALS)})
 
 
 def write_flatgeobuf(job: Job) -> None:
     """FlatGeobuf; with its spatial index unless a row has no geometry, which that index cannot hold."""
-    index = "YES" if job.all_placed else "NO"
-    said = {"TITLE": job.layer.en, "DESCRIPTION": _about(job), "SPATIAL_INDEX": index}
-    _write(job, "FlatGeobuf", layer_options=said)
+    said = {"TITLE": job.layer.en, "DESCRIPTION": _about(job)}
+
+    def write(batches: pa.RecordBatchReader, file: Path, index: bool) -> None:
+        options = {**said, "SPATIAL_INDEX": "YES" if index else "NO"}
+        _write(replace(job, batches=batches), "FlatGeobuf", options, file=file)
+
+    if job.all_placed:
+        write_indexed(job.batches, job.file, write)
+    else:
+        write(job.batches, job.file, False)
 
 
 def write_kml(job: Job) -> None:
@@ -97,7 +113,7 @@ def write_shapefile(job: Job) -> None:
         shape = folder / f"{job.layer.name}.shp"
         columns = [name for name in job.batches.schema.names if name != "geom"]
         short = short_names(columns)
-        _write(_renamed(job, short), "ESRI Shapefile", {"ENCODING": "UTF-8"}, file=shape)
+        _write(_narrow(_renamed(job, short), short), "ESRI Shapefile", {"ENCODING": "UTF-8"}, shape)
         (folder / "README.txt").write_text(_readme(job, short), encoding="utf-8")
         with zipfile.ZipFile(job.file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
             for part in sorted(folder.iterdir()):
@@ -127,8 +143,30 @@ def _renamed(job: Job, names: dict[str, str]) -> Job:
     return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
 
 
+def _narrow(job: Job, short: dict[str, str]) -> Job:
+    """The job with the width of texts that are never longer: in a .dbf every row pays for the widest."""
+    widths = {
+        short.get(entry.column): MOMENT_WIDTH
+        if entry.type == "moment"
+        else max(len(code) for code in entry.codes.split(", "))
+        for entry in columns_of(job.layer)
+        if entry.type == "moment" or (entry.type == "text" and entry.codes)
+    }
+    schema = pa.schema(
+        [
+            f.with_metadata({"GDAL:OGR:width": str(widths[f.name])}) if f.name in widths else f
+            for f in job.batches.schema
+        ]
+    )
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in job.batches)
+    return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
+
+
 def _write(job: Job, driver: str, layer_options: dict[str, str], file: Path | None = None) -> None:
     options: dict[str, Any] = {"append": False}
+    if driver == "GPKG":
+        # What QGIS and GDAL of Debian 12 know in full.
+        options["dataset_options"] = {"VERSION": "1.3"}
     if driver == "KML":
         # KML knows one system and one name for it.
         options["dataset_options"] = {"NameField": "name"}

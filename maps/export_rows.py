@@ -5,7 +5,8 @@ The driver is asked directly, without its DB-API layer, which would load pandas 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from grid.core.errors import BadInput, Conflict, Trouble, Unavailable
 from maps.export_crs import Target
 from maps.export_filters import Reading
 
-BATCH_BYTES = 4_000_000
+BATCH_BYTES = 1_000_000
 # SQLSTATE classes of a statement that does not fit its data: the filter's fault, not the database's.
 _FILTER_FAULTS = ("22", "42")
 
@@ -108,8 +109,29 @@ def opened_rows(url: str, at: str | None = None) -> Iterator[Rows]:
         database.close()
 
 
+@contextmanager
+def ahead(reader: pa.RecordBatchReader) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The batches, each read while the one before is written; whatever happens, nobody reads any more at the end."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="export-reading")
+
+    def flow() -> Iterator[pa.RecordBatch]:
+        coming = pool.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, reader, None)
+            yield batch
+
+    try:
+        yield flow()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def moved(
-    reader: pa.RecordBatchReader, target: Target, watch: Watch, column: str = "geom"
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    target: Target,
+    watch: Watch,
+    column: str = "geom",
 ) -> pa.RecordBatchReader:
     """The same batches with their WKB `column` brought to another system; counted as they pass.
 
@@ -119,7 +141,7 @@ def moved(
     def flow() -> Iterator[pa.RecordBatch]:
         try:
             with readable():
-                for batch in reader:
+                for batch in batches:
                     watch.count(batch.num_rows)
                     yield _in_system(batch, target, column)
         except GeneratorExit:
@@ -128,7 +150,7 @@ def moved(
             watch.failure = error
             raise
 
-    return pa.RecordBatchReader.from_batches(reader.schema, flow())
+    return pa.RecordBatchReader.from_batches(schema, flow())
 
 
 def shapes_of(batch: pa.RecordBatch, column: str = "geom") -> Any:

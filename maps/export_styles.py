@@ -14,7 +14,7 @@ _LINE_COLOUR, _FILL_COLOUR = "outlineColor", "fillColor"
 _INCIDENTS = (
     ('"overdue"', LAMP_COLOURS["red"], "diamond", "超时未处置 Overdue"),
     ('"queue" is not null', WAITING_COLOUR, "square", "等待人工 Waits for a person"),
-    ('"ended_at" is not null', ENDED_COLOUR, "cross2", "已结束 Ended"),
+    ('"ended_at" is not null', ENDED_COLOUR, "circle", "已结束 Ended"),
     ('"disposed_at" is not null', LAMP_COLOURS["green"], "triangle", "已处置 Disposed of"),
     ("ELSE", LAMP_COLOURS["amber"], "circle", "办理中 Under way"),
 )
@@ -62,7 +62,15 @@ def _rules(layer: Layer) -> tuple[list[str], list[str]]:
     words = f"{layer.zh} {layer.en}"
     if layer.name == "incidents":
         made = [
-            (test, said, _marker(shape, colour, 2.6)) for test, colour, shape, said in _INCIDENTS
+            # What has ended is most of a map: small and faint, so that what is open stands out.
+            (
+                test,
+                said,
+                _marker(shape, colour, 2.8)
+                if colour != ENDED_COLOUR
+                else _marker(shape, colour, 1.5, 0.6),
+            )
+            for test, colour, shape, said in _INCIDENTS
         ]
     elif layer.name == "hotspots":
         made = [(test, said, _fill(colour, opacity=0.65)) for test, colour, said in _HOT]
@@ -72,7 +80,7 @@ def _rules(layer: Layer) -> tuple[list[str], list[str]]:
         shape, colour = {"crews": ("star", "#a854b8"), "places": ("circle", "#3d8bb3")}.get(
             layer.name, ("square", "#8d5a3c")
         )
-        made = [("", words, _marker(shape, colour, 2.0))]
+        made = [("", words, _marker(shape, colour, 3.4 if shape == "star" else 2.0))]
     elif "Polygon" in layer.geometry:
         made = [("", words, _fill(NO_GRID_COLOUR, opacity=0.45, by=layer.colour_by))]
     else:
@@ -96,11 +104,11 @@ def _rules(layer: Layer) -> tuple[list[str], list[str]]:
     return rules, symbols
 
 
-def _marker(shape: str, colour: str, size_mm: float) -> str:
+def _marker(shape: str, colour: str, size_mm: float, opacity: float = 1.0) -> str:
     return _layer(
         "SimpleMarker",
         {
-            "name": shape, "color": _rgba(colour), "outline_color": _rgba("#ffffff"), "outline_width": "0.2",
+            "name": shape, "color": _rgba(colour, opacity), "outline_color": _rgba("#ffffff", opacity), "outline_width": "0.2",
             "size": f"{size_mm}", "size_unit": "MM",
         },
     )  # fmt: skip

@@ -230,17 +230,21 @@ create function gis.evaluation_of(
     since timestamptz, until timestamptz, only_category text default null
 ) returns table (
     id bigint, code text, name text, from_at timestamptz, to_at timestamptz, category text,
-    reported bigint, on_the_spot bigint, merged bigint, filed bigint, due bigint, closed bigint,
-    closed_on_time bigint, closed_late bigint, disposed bigint, disposed_on_time bigint,
-    overdue_open bigint, reworked bigint, closing_rate float8, on_time_closing_rate float8,
-    on_time_disposal_rate float8, rework_rate float8, leader_id bigint,
+    reported bigint, on_the_spot bigint, merged bigint, filed_with_void bigint, filed bigint, due bigint,
+    due_without_appeal bigint, closed bigint, closed_on_time bigint, closed_late bigint, disposed bigint,
+    disposed_on_time bigint, overdue bigint, overdue_open bigint, reworked bigint,
+    accurate_filing_rate float8, disposal_rate float8, on_time_disposal_rate float8, closing_rate float8,
+    on_time_closing_rate float8, late_closing_rate float8, overdue_rate float8, rework_rate float8,
+    leader_id bigint,
     geom geometry(MultiLineString, 4326)
 ) language sql stable security definer set search_path = pg_catalog, public as $$
 with clock as (select least(until, gis.moment()) as at),
 facts as (
     select i.grid_id,
         i.status = 'fixed_on_spot' as on_the_spot, i.status = 'merged' as merged,
+        i.filed_at <= at and i.status not in ('fixed_on_spot', 'merged') as filed_with_void,
         i.filed_at <= at and i.status not in ('fixed_on_spot', 'merged', 'voided') as filed,
+        coalesce(i.facts ->> 'appeal' = 'granted', false) as appealed,
         i.status = 'suspended' as suspended, i.due_at,
         coalesce(case when i.disposed_at <= at then i.disposed_at end,
                  case when i.status = 'closed' and i.ended_at <= at then i.ended_at end) as disposed_at,
@@ -260,12 +264,15 @@ weighed as (select j.*, (done or open_late) and not suspended as is_due from jud
 counted as (
     select grid_id, count(*) as reported,
         count(*) filter (where on_the_spot) as on_the_spot, count(*) filter (where merged) as merged,
+        count(*) filter (where filed_with_void) as filed_with_void,
         count(*) filter (where filed) as filed, count(*) filter (where is_due) as due,
+        count(*) filter (where is_due and not appealed) as due_without_appeal,
         count(*) filter (where is_due and closed) as closed,
         count(*) filter (where is_due and closed and not late) as closed_on_time,
         count(*) filter (where is_due and closed and late) as closed_late,
         count(*) filter (where is_due and done) as disposed,
         count(*) filter (where is_due and done and not late) as disposed_on_time,
+        count(*) filter (where is_due and (done and late or open_late) and not appealed) as overdue,
         count(*) filter (where is_due and open_late) as overdue_open,
         count(*) filter (where is_due and reworked) as reworked
     from weighed group by grid_id
@@ -277,12 +284,15 @@ held as (
     join segment s on s.id = h.segment_id group by h.grid_id
 )
 select g.id, g.code, g.name, since, until, only_category,
-    coalesce(c.reported, 0), coalesce(c.on_the_spot, 0), coalesce(c.merged, 0), coalesce(c.filed, 0),
-    coalesce(c.due, 0), coalesce(c.closed, 0), coalesce(c.closed_on_time, 0), coalesce(c.closed_late, 0),
-    coalesce(c.disposed, 0), coalesce(c.disposed_on_time, 0), coalesce(c.overdue_open, 0),
-    coalesce(c.reworked, 0),
-    c.closed / nullif(c.due, 0)::float8, c.closed_on_time / nullif(c.due, 0)::float8,
-    c.disposed_on_time / nullif(c.due, 0)::float8, c.reworked / nullif(c.due, 0)::float8,
+    coalesce(c.reported, 0), coalesce(c.on_the_spot, 0), coalesce(c.merged, 0),
+    coalesce(c.filed_with_void, 0), coalesce(c.filed, 0), coalesce(c.due, 0),
+    coalesce(c.due_without_appeal, 0), coalesce(c.closed, 0), coalesce(c.closed_on_time, 0),
+    coalesce(c.closed_late, 0), coalesce(c.disposed, 0), coalesce(c.disposed_on_time, 0),
+    coalesce(c.overdue, 0), coalesce(c.overdue_open, 0), coalesce(c.reworked, 0),
+    c.filed / nullif(c.filed_with_void, 0)::float8, c.disposed / nullif(c.due, 0)::float8,
+    c.disposed_on_time / nullif(c.due, 0)::float8, c.closed / nullif(c.due, 0)::float8,
+    c.closed_on_time / nullif(c.due, 0)::float8, c.closed_late / nullif(c.due, 0)::float8,
+    c.overdue / nullif(c.due_without_appeal, 0)::float8, c.reworked / nullif(c.due, 0)::float8,
     p.staff_id, held.geom::geometry(MultiLineString, 4326)
 from grid g
 left join counted c on c.grid_id = g.id
@@ -292,8 +302,9 @@ where g.valid @> (select at from clock) or c.reported > 0
 $$;
 
 create view gis.evaluation_by_grid as
-select id, code, name, from_at, to_at, category, reported, on_the_spot, merged, filed, due, closed,
-    closed_on_time, closed_late, disposed, disposed_on_time, overdue_open, reworked, closing_rate,
-    on_time_closing_rate, on_time_disposal_rate, rework_rate, leader_id,
+select id, code, name, from_at, to_at, category, reported, on_the_spot, merged, filed_with_void, filed, due,
+    due_without_appeal, closed, closed_on_time, closed_late, disposed, disposed_on_time, overdue, overdue_open,
+    reworked, accurate_filing_rate, disposal_rate, on_time_disposal_rate, closing_rate, on_time_closing_rate,
+    late_closing_rate, overdue_rate, rework_rate, leader_id,
     geom::geometry(MultiLineString, 4326) as geom
 from gis.evaluation_of(gis.moment() - interval '90 days', gis.moment());

@@ -5,10 +5,10 @@ matplotlib draws it in the town's metric plane from the same frames as the page;
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import geopandas as gpd
@@ -31,16 +31,27 @@ CHINESE_FONTS = (
     *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "SimHei"),
     *("Droid Sans Fallback", "Arial Unicode MS"),
 )
-SIDE_CHARS = 26
+SIDE_CHARS = 24
+# How much of the paper shines through.
+GROUND_ALPHA = 0.85
+HEAT_ALPHA = 0.72
 
 
-@cache
 def chinese_font() -> str | None:
-    """The file of the first Chinese font that this machine has."""
+    """The file of the first Chinese font that this machine has, one installed a moment ago included."""
     from matplotlib import font_manager
 
-    known = {entry.name: entry.fname for entry in font_manager.fontManager.ttflist}
-    return next((known[name] for name in CHINESE_FONTS if name in known), None)
+    manager = font_manager.fontManager
+    files = {entry.name: entry.fname for entry in manager.ttflist}
+    if not files.keys() & set(CHINESE_FONTS):
+        # matplotlib keeps its list over years: it does not know what came since.
+        known = set(files.values())
+        for file in font_manager.findSystemFonts():
+            if file not in known:
+                with contextlib.suppress(OSError, RuntimeError):
+                    manager.addfont(file)
+        files = {entry.name: entry.fname for entry in manager.ttflist}
+    return next((files[name] for name in CHINESE_FONTS if name in files), None)
 
 
 def print_map(
@@ -168,7 +179,7 @@ def _shapes(axes: Any, shapes: gpd.GeoDataFrame, epsg: int, type_: _Type) -> Non
         ground = plane[filled]
         ground.plot(
             ax=axes, color=ground["fill"].tolist(), edgecolor=ground["line"].tolist(),
-            linewidth=0.6, zorder=2, aspect=None, alpha=0.85,
+            linewidth=0.6, zorder=2, aspect=None, alpha=GROUND_ALPHA,
         )  # fmt: skip
     if (~filled).any():
         lines = plane[~filled]
@@ -203,7 +214,7 @@ def _heat(axes: Any, heat: NDArray[np.float64], epsg: int) -> None:
     top = float(np.quantile(smooth[smooth > 0], 0.995)) if (smooth > 0).any() else 1.0
     shown = np.ma.masked_less(smooth, top * 0.03)
     axes.imshow(
-        shown, origin="lower", extent=(left, right, low, high), vmin=0, vmax=top, zorder=4, alpha=0.72,
+        shown, origin="lower", extent=(left, right, low, high), vmin=0, vmax=top, zorder=4, alpha=HEAT_ALPHA,
         cmap=LinearSegmentedColormap.from_list("heat", HEAT), interpolation="bilinear", aspect="auto",
     )  # fmt: skip
 
@@ -287,23 +298,25 @@ def _legend(figure: Any, drawing: Drawing, words: Words, type_: _Type) -> None:
 
 
 def _legend_line(figure: Any, item: LegendItem, at: float, type_: _Type) -> float:
+    from matplotlib.colors import to_rgba
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
-    def patch(x: float, width: float, colour: str) -> None:
+    def patch(x: float, width: float, colour: str, alpha: float) -> None:
+        # The colour as it is seen in the map.
         figure.add_artist(
             Rectangle(
-                (x, at - 0.008), width, 0.018, facecolor=colour, edgecolor="#4a5663", linewidth=0.5
+                (x, at - 0.008), width, 0.018, facecolor=to_rgba(colour, alpha), edgecolor="#4a5663", linewidth=0.5,
             )
-        )
+        )  # fmt: skip
 
     text_x = SIDE_X + 0.035
     if item.kind == "ramp":
         for k, colour in enumerate(item.colours):
-            patch(SIDE_X + k * 0.02, 0.02, colour)
+            patch(SIDE_X + k * 0.02, 0.02, colour, HEAT_ALPHA)
         text_x = SIDE_X + 0.02 * len(item.colours) + 0.01
     elif item.kind == "fill" and item.colours:
-        patch(SIDE_X, 0.026, item.colours[0])
+        patch(SIDE_X, 0.026, item.colours[0], GROUND_ALPHA)
     elif item.colours:
         dot = item.kind == "dot"
         figure.add_artist(
@@ -312,7 +325,7 @@ def _legend_line(figure: Any, item: LegendItem, at: float, type_: _Type) -> floa
                 color=item.colours[0], linewidth=3, marker="o" if dot else None, markersize=7,
             )
         )  # fmt: skip
-    lines = wrapped(item.text, SIDE_CHARS - 5)
+    lines = wrapped(item.text, SIDE_CHARS - 6)
     for k, line in enumerate(lines):
         figure.text(text_x, at - k * 0.02, line, fontproperties=type_.of(9), va="center")
     return at - 0.031 - 0.02 * (len(lines) - 1)

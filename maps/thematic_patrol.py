@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from maps import thematic_frames as frames
-from maps.drawing import Drawing, LegendItem, Words, number
+from maps.drawing import STREET, Drawing, LegendItem, Words, number
 from maps.thematic_shared import Asked
 
 # Of a shift that saw half of a segment's length; light to dark, and never.
@@ -40,10 +40,12 @@ def patrol(session: Session, asked: Asked, words: Words) -> Drawing:
     )  # fmt: skip
     if not len(found):
         return drawing
+    # Where nobody's way was kept, nothing can be said against the crews: no street is red.
+    never = NEVER if len(seen) else STREET
     shapes = gpd.GeoDataFrame(
         {
             "fill": None,
-            "line": [NEVER if k < 0 else LINES[k] for k in row],
+            "line": [never if k < 0 else LINES[k] for k in row],
             "width_px": np.where(times == 0, 2.0, 3.5),
             "label": None,
             "title": [f"{street or ''} #{key}".strip() for street, key in zip(found["street"], found["id"], strict=True)],
@@ -60,12 +62,14 @@ def patrol(session: Session, asked: Asked, words: Words) -> Drawing:
         geometry=found.geometry.to_numpy(),
         crs=4326,
     )  # fmt: skip
-    legend = (
+    legend: tuple[LegendItem, ...] = (
         LegendItem("line", (NEVER,), words("maps.patrolled_never")),
         LegendItem("line", (LINES[0],), words("maps.patrolled", n="1")),
         LegendItem("line", (LINES[1],), words("maps.patrolled", n="2–4")),
         LegendItem("line", (LINES[2],), words("maps.patrolled", n="≥ 5")),
     )
+    if not len(seen):
+        legend = (LegendItem("line", (STREET,), words("maps.empty_patrol")),)
     heads, rows = _by_grid(found.assign(times=times), words)
     return replace(drawing, shapes=shapes, legend=legend, heads=heads, rows=rows)
 

@@ -110,12 +110,13 @@ def tile_mark(connection: Connection, layer: str, tile: Tile) -> str | None:
     Incidents have none: they change with every report and differ from reader to reader.
     """
     if layer == "territories":
-        found = run(connection, sql.SQL(
-            "select coalesce((select made_at::text || (holds @> statement_timestamp()) from kept_territory), '')"
-            " || (select coalesce(sum(number), 0)::text || '.' || coalesce(sum(tag), 0)::text"
-            " from change_count where part = 'grids')"
-        ))  # fmt: skip
-        return str(found[0][0])
+        # The ground of a grid is written anew, as a row of a later transaction, only where it has changed.
+        query = sql.SQL(
+            "select coalesce(md5(string_agg(concat_ws(',', t.grid_id, t.xmin, g.code, g.name), ';' order by t.grid_id)), '')"
+            " from territory t join grid g on g.id = t.grid_id"
+            " join kept_territory k on k.holds @> statement_timestamp() where t.area && {}"
+        ).format(_degrees_around(tile))
+        return str(run(connection, query)[0][0])
     query = sql.SQL(
         "select exists (select from tile_pending where effective_at <= statement_timestamp()),"
         " (select max(number) from tile_change where box && {})"
@@ -143,6 +144,12 @@ def _around(tile: Tile) -> sql.Composable:
     return sql.SQL("st_makeenvelope({}, 3857)").format(
         sql.SQL(", ").join(sql.Literal(edge) for edge in edges)
     )
+
+
+def _degrees_around(tile: Tile) -> sql.Composable:
+    """The same in EPSG:4326."""
+    edges = sql.SQL(", ").join(sql.Literal(edge) for edge in tile.box())
+    return sql.SQL("st_makeenvelope({}, 4326)").format(edges)
 
 
 def _unit_m(tile: Tile) -> float:
@@ -192,15 +199,14 @@ def _grids(tile: Tile) -> sql.Composable:
 
 
 def _territories(tile: Tile) -> sql.Composable:
-    edges = sql.SQL(", ").join(sql.Literal(edge) for edge in tile.box())
     area: sql.Composable = sql.SQL("st_transform(t.area, 3857)")
     if tile.z < 16:
         area = sql.SQL("st_simplify({}, {}, true)").format(area, sql.Literal(_unit_m(tile) * 2))
     return sql.SQL(
         "select g.id, g.code, g.name, {} from territory t join grid g on g.id = t.grid_id"
         " join kept_territory k on k.holds @> statement_timestamp()"
-        " where t.area && st_makeenvelope({}, 4326)"
-    ).format(_geometry(tile, area), edges)
+        " where t.area && {} order by g.id"
+    ).format(_geometry(tile, area), _degrees_around(tile))
 
 
 def _incidents(tile: Tile, wanted: Wanted) -> sql.Composable:

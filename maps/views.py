@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
-from pathlib import Path
-
 from sqlalchemy import Connection, text
+
+from maps.gis_source import SOURCE, stamp
 
 SCHEMA = "gis"
 # The view with names of people, granted apart from the layers.
 PEOPLE = "people"
-_SOURCE = Path(__file__).with_name("gis_views.sql")
-
-
-@cache
-def stamp() -> str:
-    """What the schema is marked with when its views are those of the source."""
-    return hashlib.sha256(_SOURCE.read_bytes()).hexdigest()[:16]
 
 
 def views_current(connection: Connection) -> bool:
@@ -28,7 +19,7 @@ def views_current(connection: Connection) -> bool:
 def drop_views(connection: Connection) -> None:
     """Takes views and functions of the schema away, so that tables below may change; the schema itself stays."""
     connection.execute(text("create schema if not exists gis"))
-    _set_mark(connection, "none", sorted(_may_read_names(connection)))
+    _set_mark(connection, "none", sorted(may_read_names(connection)))
     for view in connection.scalars(
         text(
             "select relname from pg_class where relnamespace = 'gis'::regnamespace and relkind = 'v'"
@@ -49,7 +40,7 @@ def make_views(connection: Connection) -> None:
     raw = connection.connection.driver_connection
     if raw is None:
         raise RuntimeError("the connection is gone")
-    raw.execute(_SOURCE.read_text(encoding="utf-8"))
+    raw.execute(SOURCE.read_text(encoding="utf-8"))
     _set_mark(connection, stamp(), named)
     for role in analysts(connection):
         grant(connection, role, with_names=role in named)
@@ -77,7 +68,7 @@ def grant(connection: Connection, role: str, *, with_names: bool) -> None:
         connection.execute(text(f"revoke select on gis.people from {name}"))  # noqa: S608
 
 
-def _may_read_names(connection: Connection) -> set[str]:
+def may_read_names(connection: Connection) -> set[str]:
     """Roles that may read people's names: from the view's rights, or from the mark while there is no view."""
     granted = connection.scalars(
         text(

@@ -13,7 +13,7 @@ from rich.table import Table
 from api.cli.output import say
 from grid.core.errors import BadInput
 from grid.loading.street_change import StreetChange
-from maps.exports import DRIVERS
+from maps.layer_frames import DRIVERS
 
 SHOWN = 10
 LAYER = "street_changes"

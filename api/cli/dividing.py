@@ -31,7 +31,7 @@ from grid.proposals import (
     stored_division,
     stored_divisions,
 )
-from maps.exports import write_frame
+from maps.layer_frames import write_frame
 
 BALANCES = ("length", "weighted", "incidents")
 Number = Annotated[int, typer.Argument(help="The division's number.")]

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from api.cli.output import Json, counting, finish
+from api.cli.sparing import leave_out
 from api.cli.stopping import leaving_by_signal
-from api.migrate import migrate
+from api.newest import is_newest
 from grid.core.cluster import Cluster
-from grid.core.database import database_url, make_engine
 from grid.core.settings import DatabaseSettings, TownSettings
 from maps.export_filters import Wanted, parse_box, parse_list, parse_moment
 from maps.export_formats import ENDINGS
@@ -66,7 +66,9 @@ def export(
         columns=parse_list(columns),
         with_names=names,
     )
-    # Here and not above: GDAL is loaded when the words are known to be right.
+    if not _traced(layers):
+        leave_out("pandas", "geopandas")
+    # Here and not above: GDAL is loaded when the words are known to be right, and without what it does not need.
     from maps.export_rows import Watch
     from maps.exports import export as write
     from maps.exports import plan_export
@@ -81,16 +83,27 @@ def export(
     finish({**result, "crs": plan.target.name}, as_json)
 
 
+def _traced(layers: tuple[Layer, ...]) -> bool:
+    """Whether the grids' ground is asked for, which may have to be worked out anew with all that takes."""
+    return any(layer.name == "territories" for layer in layers)
+
+
 def _prepared(layers: tuple[Layer, ...]) -> str:
     """The database's URL, with the newest tables and views; without the rest of the program in memory."""
     settings = DatabaseSettings()
+    cluster = Cluster(settings)
     if settings.database_url is None:
-        Cluster(settings).start()
-    engine = make_engine(settings)
-    migrate(engine)
-    if any(layer.name == "territories" for layer in layers):
-        from api.layers import keep_territory_now
+        cluster.start()
+    url = settings.database_url or cluster.url()
+    if _traced(layers) or not is_newest(url):
+        from api.migrate import migrate
+        from grid.core.database import make_engine
 
-        keep_territory_now(engine, datetime.now(UTC))
-    engine.dispose()
-    return database_url(settings)
+        engine = make_engine(settings)
+        migrate(engine)
+        if _traced(layers):
+            from api.layers import keep_territory_now
+
+            keep_territory_now(engine, datetime.now(UTC))
+        engine.dispose()
+    return url

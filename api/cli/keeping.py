@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from api.analysts import NAME, let_read_again, readers
 from api.cli.opening import prepare
 from api.cli.output import Json, finish, say
 from api.migrate import migrate as run_migrations
@@ -50,20 +52,39 @@ def restore(
     if not yes:
         raise BadInput("db.restore_unconfirmed", field="--yes")
     services = make_services()
+    # Roles belong to the server, not to the database: an archive may name some that this server does not have.
+    known = _archived_analysts(file)
+    with services.engine.connect() as connection:
+        known |= readers(connection)
     services.engine.dispose()
     target = f"--dbname={database_url(services.settings.database)}"
     _run(
         "pg_restore",
-        ["--clean", "--if-exists", "--no-owner", "--single-transaction", target, str(file)],
-    )
+        ["--clean", "--if-exists", "--no-owner", "--no-acl", "--single-transaction", target, str(file)],
+    )  # fmt: skip
+    with services.engine.begin() as connection:
+        missing = let_read_again(connection, known)
+    services.engine.dispose()
     say("db.restored", file=file)
-    finish({"restored": str(file)}, as_json)
+    for name in missing:
+        names = " --with-names" if known[name] else ""
+        say("db.analyst_missing", name=name, command=f"gridward db analyst {name}{names}")
+    finish({"restored": str(file), "analysts": sorted(known), "missing": missing}, as_json)
 
 
-def _run(program: str, arguments: list[str]) -> None:
+def _archived_analysts(file: Path) -> dict[str, bool]:
+    """Roles that read schema gis by the archive: role → may read people's names."""
+    told = _run("pg_restore", ["--schema-only", "--file=-", str(file)])
+    found = re.findall(r"^GRANT USAGE ON SCHEMA gis TO (\S+);$", told, re.MULTILINE)
+    named = re.findall(r"^GRANT SELECT ON TABLE gis\.people TO (\S+);$", told, re.MULTILINE)
+    return {role.strip('"'): role in named for role in found if NAME.fullmatch(role.strip('"'))}
+
+
+def _run(program: str, arguments: list[str]) -> str:
     binary = find_binaries(DatabaseSettings()) / program
     done = subprocess.run(  # noqa: S603 (PostgreSQL's own program, no shell)
         [str(binary), *arguments], capture_output=True, text=True, check=False, env={**os.environ}
     )
     if done.returncode != 0:
         raise Unavailable("db.program_failed", program=program, detail=done.stderr.strip()[-400:])
+    return done.stdout

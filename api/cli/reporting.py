@@ -23,7 +23,7 @@ from grid.core.errors import BadInput, Conflict
 from grid.sources.fields import Columns
 from grid.sources.files import DatumChange, open_frame
 from grid.town import town_facts
-from maps.exports import DRIVERS
+from maps.layer_frames import DRIVERS
 
 LAYER = "area_faults"
 SHOWN = 10

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import select
 
 from api.auth import Account
-from api.deps import DbSession, Lang, Now, Reach, ServicesDep, allowed
+from api.deps import DbSession, Exporter, Lang, Now, Reach, ServicesDep
 from api.export_desk import ExportDesk
 from api.i18n import Language, translate
 from api.models import ExportJob
@@ -24,7 +24,6 @@ from maps.exports import Plan, plan_export
 from maps.layers import find_layers
 
 router = APIRouter(prefix="/exports", tags=["exports"])
-Exporter = Annotated[Account, Depends(allowed("export"), scope="function")]
 
 
 class ExportIn(BaseModel):

@@ -6,12 +6,12 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from api import tokens
 from api.auth import Account
-from api.deps import DbSession, Lang, Now, Reach, ServicesDep, allowed
+from api.deps import DbSession, Lang, Now, Reach, Reader, ServicesDep
 from api.i18n import Language
 from api.ogc_access import Access
 from api.ogc_collections import Extents
@@ -21,7 +21,6 @@ from maps.qgis_project import Source, project
 from maps.tiles import web_mercator
 
 router = APIRouter(prefix="/exports", tags=["exports"])
-Reader = Annotated[Account, Depends(allowed("read"), scope="function")]
 LINK_DAYS = 180
 _SERVICE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 

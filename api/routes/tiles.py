@@ -7,14 +7,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy import Engine
 
-from api.auth import Account
-from api.deps import Reach, ServicesDep, allowed
-from api.layers import keep_territory_now, keep_tile_lines_now
+from api.deps import Reach, Reader, ServicesDep
+from api.layers import keep_territory_if_free, keep_tile_lines_now
 from api.routes.incidents import PROBLEMS
 from grid.core.errors import NotFound
 from maps.export_filters import Wanted
@@ -23,7 +22,6 @@ from maps.tiles import DEEPEST_ZOOM, Tile, make_tile, tile_mark
 router = APIRouter(prefix="/tiles", tags=["tiles"])
 MVT = "application/vnd.mapbox-vector-tile"
 KEPT_BYTES = 64 * 1024 * 1024
-Reader = Annotated[Account, Depends(allowed("read"), scope="function")]
 Named = Literal["segments", "grids", "territories", "incidents"]
 
 
@@ -50,7 +48,7 @@ class KeptTiles:
         """A tile as of now: the kept one while its mark stands."""
         key = (layer, tile)
         if layer == "territories":
-            keep_territory_now(self._engine, datetime.now(UTC))
+            keep_territory_if_free(self._engine, datetime.now(UTC))
         with self._engine.connect() as connection:
             mark = tile_mark(connection, layer, tile)
             while mark is None:
@@ -66,6 +64,12 @@ class KeptTiles:
             made = tagged(mark, make_tile(connection, layer, tile))
         self._keep(key, made)
         return made
+
+    def forget(self) -> None:
+        """Keeps nothing any more."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
 
     def _keep(self, key: tuple[str, Tile], made: Made) -> None:
         with self._lock:

@@ -23,8 +23,23 @@ window.gridwardThematic = (function () {
     L.geoJSON(data, { interactive: false, style: { color: colour, weight: 1, opacity: 0.75 } }).addTo(map);
   }
 
+  // Of names that would lie on each other the later one waits until there is room.
+  function tidy(map) {
+    var taken = [];
+    map.getPane("tooltipPane").querySelectorAll(".grid-name").forEach(function (name) {
+      var box = name.getBoundingClientRect();
+      var hidden = taken.some(function (other) {
+        return box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom;
+      });
+      name.style.visibility = hidden ? "hidden" : "";
+      if (!hidden) taken.push(box);
+    });
+  }
+
   function shapes(map, data) {
     var labels = data.features.filter(function (f) { return f.properties.label; }).length;
+    map.on("zoomend moveend resize", function () { setTimeout(tidy, 0, map); });
+    setTimeout(tidy, 100, map);
     return L.geoJSON(data, {
       style: function (feature) {
         var p = feature.properties;

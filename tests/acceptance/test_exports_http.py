@@ -137,7 +137,7 @@ def test_a_job_makes_a_file_and_gives_it_to_its_own_account_only(
     started = desk.client.post("/exports/jobs", json=wish, headers=headers)
     assert started.status_code == 202
     url = started.json()["url"]
-    for _ in range(200):
+    for _ in range(1200):
         told = desk.client.get(url, headers=headers).json()
         if told["status"] not in ("waiting", "running"):
             break
@@ -157,7 +157,7 @@ def test_a_failed_job_says_why(desk: Office) -> None:
     headers = {"Authorization": f"Bearer {desk.token('analyst')}"}
     wish = {"layer": "segments", "ending": "fgb", "where": "level / 0 > 1"}
     url = desk.client.post("/exports/jobs", json=wish, headers=headers).json()["url"]
-    for _ in range(200):
+    for _ in range(1200):
         told = desk.client.get(url, headers=headers).json()
         if told["status"] not in ("waiting", "running"):
             break

@@ -119,6 +119,7 @@ JSON_ROUTES: dict[str, str] = {
     "GET /api/v1/places/default-points": "fix_place",
     "POST /api/v1/places/default-points": "edit_grids",
     "DELETE /api/v1/places/default-points/{point_id}": "edit_grids",
+    "GET /api/v1/crs": "export",
     "GET /exports/dictionary.json": "export",
     "GET /exports/dictionary.csv": "export",
     "GET /exports/jobs": "export",

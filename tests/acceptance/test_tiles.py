@@ -15,6 +15,7 @@ from shapely import box
 from sqlalchemy import text
 
 from api.services import Services
+from grid.changing import apply_plan, plan_move
 from maps.tiles import Tile
 from tests.web import Office, office
 
@@ -163,6 +164,33 @@ def test_a_change_is_in_its_tiles_at_once_and_leaves_the_others_kept(desk: Offic
         session.commit()
     assert street.encode() in get(desk, "analyst", paths[0]).content
     assert street.encode() in get(desk, "analyst", paths[1]).content
+
+
+def test_ground_is_drawn_anew_only_where_it_has_changed(desk: Office) -> None:
+    near, far = two_segments(desk)
+    paths = []
+    for _, _, lon, lat in (near, far):
+        tile = tile_at(lon, lat, 17)
+        paths.append(f"territories/{tile.z}/{tile.x}/{tile.y}.mvt")
+    kept = desk.client.app.state.tiles
+    first = [get(desk, "analyst", path) for path in paths]
+    assert all(answer.status_code == 200 for answer in first)
+    made = kept.made
+    with desk.services.sessions() as session:
+        now = session.scalar(text("select statement_timestamp()"))
+        neighbour = session.scalar(
+            text(
+                "select s.grid_code from gis.segments s, gis.segments n where n.id = :id"
+                " and s.grid_code not in (:own, :far) order by s.geom <-> n.geom limit 1"
+            ),
+            {"id": near[0], "own": near[1], "far": far[1]},
+        )
+        apply_plan(session, plan_move(session, [near[0]], neighbour, now), allow_disconnected=True)
+        session.commit()
+    second = [get(desk, "analyst", path) for path in paths]
+    assert second[0].content != first[0].content
+    assert second[1].content == first[1].content
+    assert kept.made == made + 1
 
 
 def test_a_grid_that_changes_from_a_moment_on_is_drawn_from_then(desk: Office) -> None:

@@ -130,3 +130,25 @@ def test_a_second_time_gives_a_new_password_and_removing_ends_it(run: Commands) 
         psycopg.connect(second["url"])
     for name, code in (("Anna-1", 2), ("gridward", 1), ("nobody_here", 2)):
         assert run("db", "analyst", name, *(["--remove"] if code == 2 else [])).code == code, name
+
+
+def test_a_restore_gives_analysts_their_rights_back(run: Commands, tmp_path: Path) -> None:
+    told = run.well("db", "analyst", "berta", "--with-names")
+    run.well("db", "analyst", "user")
+    file = tmp_path / "town.dump"
+    run.well("db", "backup", file)
+    # Made after the backup: whoever reads now goes on reading.
+    late = run.well("db", "analyst", "dora")
+    done = run.well("db", "restore", file, "--yes")
+    assert {"berta", "dora", "user"} <= set(done["analysts"])
+    assert done["missing"] == []
+    for one, names in ((told, True), (late, False)):
+        with psycopg.connect(one["url"]) as connection:
+            assert connection.execute(b"select count(*) from gis.incidents").fetchone() == (0,)
+        assert refused(one["url"], "select name from gis.people") is not names
+        assert refused(one["url"], "select * from public.reporter")
+    run.well("db", "analyst", "berta", "--remove")
+    again = run("db", "restore", file, "--yes")
+    assert again.code == 0
+    assert "gridward db analyst berta --with-names" in again.err
+    assert "dora" not in again.err

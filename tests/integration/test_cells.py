@@ -19,7 +19,7 @@ from dispatch.steps import Actor, PlaceGiven, fix_place
 from grid.cells import cell_at, load_cells, make_cells
 from grid.core.errors import BadInput, Conflict
 from grid.loading.places import load_boundaries
-from maps.exports import layer_frame
+from maps.layer_frames import layer_frame
 from tests.command import command_on
 from tests.ground import LADDER, MORNING, at, load_lines, two_grids
 from tests.web import office

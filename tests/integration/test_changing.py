@@ -23,8 +23,8 @@ from grid.crews import crew_at
 from grid.in_force import withdraw_planned
 from grid.loading.grids import GridName, Holding, both_sides, put_in_force
 from grid.loading.people import load_crews, load_staff
-from maps.exports import layer_frame
 from maps.frames import grids_list, segments_geojson
+from maps.layer_frames import layer_frame
 from tests.command import Command, command_on
 from tests.ground import (
     LADDER,

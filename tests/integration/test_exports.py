@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,14 +18,18 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from api.migrate import configuration
+from api.newest import is_newest, newest_revision
 from api.services import Services
 from grid.core.datums import from_wgs84
 from grid.core.errors import Conflict, Trouble
 from maps.export_filters import Wanted
 from maps.export_rows import Watch
-from maps.exports import export, layer_frame, plan_export
+from maps.exports import export, plan_export
+from maps.layer_frames import layer_frame
 from maps.layers import find_layers
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -248,3 +254,36 @@ def test_cql2_chooses_what_sql_would(
     with services.sessions() as session:
         expected = session.connection().exec_driver_sql(f"select count(*) from gis.places where {same.replace('%', '%%')}").scalar()  # fmt: skip
     assert count == expected
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "parquet"])
+def test_the_command_keeps_its_memory_small(
+    services: Services, tmp_path: Path, ending: str
+) -> None:
+    """Under 200 MB from its start to its end: what counts is what it loads, for rows flow through in small batches."""
+    command = [str(Path(sys.executable).with_name("gridward")), "export", "incidents", str(tmp_path / f"a.{ending}")]  # fmt: skip
+    url = str(services.settings.database.database_url)
+    # A child counts the memory of whoever it was forked from: a small one stands between.
+    small = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
+    small += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", small, *command], capture_output=True, text=True, check=True,
+        env={**os.environ, "GRIDWARD_DATABASE_URL": url},
+    )  # fmt: skip
+    assert int(done.stdout) < 190 * 1024
+
+
+def test_a_database_is_known_as_the_newest_without_the_tools_that_make_it_so(
+    services: Services,
+) -> None:
+    assert newest_revision() == ScriptDirectory.from_config(configuration()).get_current_head()
+    url = str(services.settings.database.database_url)
+    assert is_newest(url)
+    with services.engine.begin() as connection:
+        was = connection.scalar(text("select obj_description('gis'::regnamespace, 'pg_namespace')"))
+        connection.execute(text("comment on schema gis is 'older'"))
+    assert not is_newest(url)
+    with services.engine.begin() as connection:
+        connection.execute(text(f"comment on schema gis is '{was}'"))
+    assert is_newest(url)
+    assert not is_newest(url + "_unknown")

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dispatch.indicators import counts
+from dispatch.indicators import INDICATORS, counts, measure_by
 from grid.core.crs import to_plane
 from grid.kept_territory import keep_territory
 from maps.dictionary import PEOPLE, columns_of, dictionary
-from maps.exports import layer_frame
+from maps.layer_frames import layer_frame
 from maps.layers import LAYERS
 
 TYPES = {
@@ -87,9 +87,20 @@ def test_another_moment_shows_the_grids_of_then(session: Session) -> None:
 def test_the_evaluation_counts_by_the_rules_of_the_indicators(session: Session) -> None:
     now = datetime.now(UTC)
     since = now - timedelta(days=4000)
+    # The invented town has no granted appeal and nothing voided after filing: two of each are made so.
+    closed = session.scalars(
+        text("select id from incident where status = 'closed' and filed_at is not null limit 4")
+    ).all()
+    session.execute(
+        text("update incident set facts = facts || cast(:f as jsonb) where id = any(:ids)"),
+        {"f": '{"appeal": "granted"}', "ids": closed[:2]},
+    )
+    session.execute(
+        text("update incident set status = 'voided' where id = any(:ids)"), {"ids": closed[2:]}
+    )
     rows = session.execute(
         text(
-            "select grid_id, status, filed_at, due_at, disposed_at, ended_at, facts ->> 'reworks' as reworks from incident where grid_id is not null"
+            "select grid_id, status, filed_at, due_at, disposed_at, ended_at, facts ->> 'reworks' as reworks, facts ->> 'appeal' as appeal from incident where grid_id is not null"
         )
     ).all()
     frame = pd.DataFrame(rows, columns=list(rows[0]._fields))
@@ -100,6 +111,7 @@ def test_the_evaluation_counts_by_the_rules_of_the_indicators(session: Session) 
     )
     frame["closed_at"] = frame["ended_at"].where(frame["status"] == "closed")
     frame["reworks"] = frame["reworks"].fillna(0).astype(int)
+    frame["appeal_granted"] = frame["appeal"] == "granted"
     by_rule = counts(frame, now).groupby(frame["grid_id"]).sum()
     found = pd.DataFrame(
         session.execute(
@@ -110,8 +122,11 @@ def test_the_evaluation_counts_by_the_rules_of_the_indicators(session: Session) 
         "reported",
         "on_the_spot",
         "merged",
+        "filed_with_void",
         "filed",
         "due",
+        "due_without_appeal",
+        "overdue",
         "closed",
         "closed_on_time",
         "closed_late",
@@ -122,6 +137,14 @@ def test_the_evaluation_counts_by_the_rules_of_the_indicators(session: Session) 
     for name in same:
         assert found.loc[by_rule.index, name].tolist() == by_rule[name].tolist(), name
     assert by_rule["filed"].sum() > 10
+    rates = [name for name in INDICATORS if name in found.columns]
+    assert len(rates) == 8
+    for grid_id, ratio in measure_by(frame, "grid_id", now).items():
+        for name in rates:
+            value = found.loc[int(float(grid_id)), name]
+            assert value == pytest.approx(ratio[name].value) or (
+                pd.isna(value) and ratio[name].value is None
+            ), name
 
 
 def test_hot_spots_are_the_statistic_of_getis_and_ord(session: Session) -> None:

@@ -29,8 +29,8 @@ from grid.proposals import (
     stored_divisions,
 )
 from grid.sources import vector
-from maps.exports import write_frame
 from maps.frames import grids_list
+from maps.layer_frames import write_frame
 from tests.command import command_on
 from tests.ground import (
     LADDER,

@@ -16,7 +16,7 @@ from grid.core.errors import Conflict
 from grid.kept_territory import keep_territory
 from grid.locate import locate
 from grid.town_territory import town_territory
-from maps.exports import layer_frame, write_frame
+from maps.layer_frames import layer_frame, write_frame
 
 POINTS = 400
 # The territory promises agreement farther than this from a border.

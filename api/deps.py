@@ -31,6 +31,8 @@ from grid.core.errors import NotAllowed
 SESSION_COOKIE = "gridward_session"
 LANGUAGE_COOKIE = "gridward_lang"
 PASSWORD_PAGE = "/account"  # noqa: S105 (an address)
+# Of the 40 threads that routes run in, so many may wait for a connection.
+ROOM_THREADS = 30
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -54,8 +56,9 @@ def get_services(request: Request) -> Services:
 async def get_session(request: Request) -> AsyncIterator[Session]:
     """A session, committed when the route has returned and before its answer leaves.
 
-    Only so many requests have one at once as there are connections; the others wait here, without a thread.
-    Else, when many come at once, all threads wait for connections that nobody can give back without a thread.
+    A session takes its connection in one thread and is ended in another. So only so many requests have one at once
+    that each gets a connection, and the others wait here, where they hold no thread: else, when many come at once,
+    all threads wait for connections that nobody can give back without a thread.
     """
     services: Services = request.app.state.services
     async with _room(request):
@@ -71,10 +74,16 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
 
 
 def _room(request: Request) -> asyncio.Semaphore:
-    """How many requests may have a session at once; some connections are left to the live feed and the worker."""
+    """How many requests of this application may have a session at once.
+
+    Three quarters of what the engine opens at most. What takes a connection beside that (the live feed, one stream's
+    look at a scope, health, another application on the same engine) has and gives it back within one thread, so it may
+    come late but never stands in a ring. Where others have all connections, ROOM_THREADS still leaves threads to go on.
+    """
     state = request.app.state
     if not hasattr(state, "room"):
-        state.room = asyncio.Semaphore(max(2, state.services.settings.database.pool_size * 3 // 2))
+        most = state.services.settings.database.pool_size * 3 // 2
+        state.room = asyncio.Semaphore(min(max(2, most), ROOM_THREADS))
     room: asyncio.Semaphore = state.room
     return room
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents, merging
@@ -26,9 +25,11 @@ from dispatch.placing import GivenPoint, find_place
 from dispatch.reasons import reason
 from dispatch.standing import from_json
 from dispatch.work import AT_WORK, THE_CLOCK, Actor, Asked, Work
+from grid.core.database import ask
 from grid.core.errors import BadInput, Conflict
 
 PLACE_CONFIDENCE_BY_HAND = 1.0
+_UNIT_OF = "select u.id, u.name from staff s join unit u on u.id = s.unit_id where s.id = %s"
 
 __all__ = ["Actor", "Asked", "MoveList", "PlaceGiven", "fix_place", "make_move", "wake"]
 
@@ -159,16 +160,11 @@ class MoveList:
         catalogue = catalogue or desk.read(session)[1]
         self._rules, self._calendar = desk.rules(catalogue), catalogue.calendar
         self._actor, self._now = actor, now
-        unit = None
+        unit: Any = (None, None)
         if actor.staff_id is not None:
-            unit = session.execute(
-                text(
-                    "select u.id, u.name from staff s join unit u on u.id = s.unit_id where s.id = :id"
-                ),
-                {"id": actor.staff_id},
-            ).one_or_none()
-        self._unit_id: int | None = unit.id if unit else None
-        self._flow = actor.in_workflow(unit.name if unit else None)
+            unit = next(iter(ask(session, _UNIT_OF, [actor.staff_id])), unit)
+        self._unit_id: int | None = unit[0]
+        self._flow = actor.in_workflow(unit[1])
 
     def of(self, row: dict[str, Any]) -> list[str]:
         """Names of the moves possible on an incident as `dispatch.reading` gives it, own task's first.

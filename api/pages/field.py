@@ -23,7 +23,18 @@ SHELL_FILES = (
     *(
         f"js/field/{name}.js"
         for name in (
-            *("main", "store", "outbox", "clock", "tasks", "box", "sheet", "forms", "report", "mine"),
+            *(
+                "main",
+                "store",
+                "outbox",
+                "clock",
+                "tasks",
+                "box",
+                "sheet",
+                "forms",
+                "report",
+                "mine",
+            ),
             *("map", "navigate", "order", "push", "shift", "voice"),
         )
     ),

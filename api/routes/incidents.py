@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -131,9 +132,9 @@ def report(
     """Takes a report in and answers with place, grid, post, person, limit and the reason.
 
     The same `Idempotency-Key`, or the same `(channel, external_id)`, gives the same incident with
-    status 200. Without an account only the channels open to all are taken.
+    status 200. Without an account only the channels open to all are taken, and no `external_id`.
     """
-    _may_report(request, services, session, account, asked.channel)
+    _may_report(request, services, session, account, asked)
     datum = asked.location.datum if asked.location else None
     if asked.location and not datum:
         _, rules = services.desk.read(session)
@@ -159,8 +160,7 @@ def report(
             tell_by=asked.reporter.tell_by if asked.reporter else None,
             language=asked.reporter.language if asked.reporter else None,
             external_id=asked.external_id,
-            # A key belongs to its sender: nobody can read another's incident by guessing a key.
-            idempotency_key=f"{who}|{idempotency_key}" if idempotency_key else None,
+            idempotency_key=_own_key(account, asked, idempotency_key),
             occurred_at=asked.occurred_at,
         ),
         who,
@@ -463,17 +463,31 @@ def parse_bbox(written: str | None) -> tuple[float, float, float, float] | None:
     return west, south, east, north
 
 
+def _own_key(account: Account | None, asked: IncidentIn, key: str | None) -> str | None:
+    """A key belongs to its sender: nobody reads another's incident, or is kept out by it, for having the same key.
+
+    Senders without an account cannot be told apart, so theirs belongs to what they report.
+    """
+    if not key:
+        return None
+    if account is not None:
+        return f"account:{account.id}|{key}"
+    said = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+    return f"anonymous:{said}|{key}"
+
+
 def _may_report(
     request: Request,
     services: ServicesDep,
     session: DbSession,
     account: Account | None,
-    channel: str,
+    asked: IncidentIn,
 ) -> None:
     if account is not None:
         require(account, "report")
         return
     _, rules = services.desk.read(session)
-    if not rules.channel(channel).open_to_all:
+    # An external id counts for everybody: who could give one could read, or keep out, what a system reports by it.
+    if not rules.channel(asked.channel).open_to_all or asked.external_id is not None:
         raise NotSignedIn
     limits_of(request).open_report(request)

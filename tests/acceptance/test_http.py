@@ -207,6 +207,34 @@ def test_the_same_key_gives_the_same_incident_and_other_words_a_conflict(desk: O
     assert colleague.status_code == 201, "a key belongs to its sender"
 
 
+def test_keys_of_one_sender_never_meet_those_of_another(desk: Office) -> None:
+    key = {"Idempotency-Key": "1"}
+    open_to_all = {**REPORT, "channel": "citizen", "description": "永胜路12号门口路灯不亮"}
+    first = desk.post(None, "/incidents", open_to_all, headers=key)
+    again = desk.post(None, "/incidents", open_to_all, headers=key)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["number"] == again.json()["number"]
+    # Somebody else without an account, who also counts from one, is neither refused nor shown the first report.
+    other = desk.post(None, "/incidents", {**open_to_all, "description": "别的"}, headers=key)
+    assert other.status_code == 201
+    assert other.json()["number"] != first.json()["number"]
+    signed_in = desk.post("operator", "/incidents", open_to_all, headers=key)
+    assert signed_in.status_code == 201
+    # Nor can an account's key be spelled by another: a name with the sign that parts name and key.
+    with desk.services.sessions() as session:
+        save_account(session, "operator|1", SAMPLE_PASSWORD, "", "operator")
+        session.commit()
+    mine = desk.post("operator", "/incidents", REPORT, headers={"Idempotency-Key": "1|2"})
+    theirs = desk.post("operator|1", "/incidents", REPORT, headers={"Idempotency-Key": "2"})
+    assert (mine.status_code, theirs.status_code) == (201, 201)
+
+
+def test_an_external_id_needs_an_account(desk: Office) -> None:
+    squatted = {**REPORT, "channel": "wechat", "external_id": "wx-1"}
+    problem(desk.post(None, "/incidents", squatted), 401, "auth.sign_in_needed")
+    assert desk.post("operator", "/incidents", squatted).status_code == 201
+
+
 def test_a_resident_needs_no_account_and_sees_no_names(desk: Office) -> None:
     body = reported(
         desk, None, channel="citizen", reporter={"name": "张某", "phone": "0000-1234567"}

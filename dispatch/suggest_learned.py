@@ -4,10 +4,10 @@ A linear model over pieces of one to three characters (so it needs no dictionary
 plain numbers: used with numpy alone, written without pickle. Digits all count as 0, and a piece must occur in several
 incidents to be kept, so that no telephone number and no single person's name gets in.
 
-How words and model go together (DECISIONS.md, 61): for categories the model has learned, certainty is in proportion to
+How words and model go together (DECISIONS.md, 65): for categories the model has learned, certainty is in proportion to
 model^sharpness * (keywords + 0.01)^trust; a category it never learned has what the keywords give it times what the
-model leaves open (1 less its own best certainty), and the others share the rest; a text that it knows less than half of
-is left to the keywords.
+model leaves open (1 less its own best certainty), and the others share the rest, times the part of the text's pairs of
+characters that the model has met; a text of which it has met less than half is left to the keywords.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def pieces_of(text: str) -> list[str]:
 def together(text: str, model: LearnedModel | None, at_most: int = 3) -> list[Suggestion]:
     """Keywords and model by the one rule, best first; ties go to the lower code."""
     keywords = suggest(text, at_most=MOST_SAID)
-    if model is None or model.knows(text) < LEAST_KNOWN:
+    known_share = model.knows(text) if model is not None else 0.0
+    if model is None or known_share < LEAST_KNOWN:
         return keywords[:at_most]
     said = {each.category: each for each in keywords}
     shares = {each.category: each.certainty for each in keywords}
@@ -101,7 +102,7 @@ def together(text: str, model: LearnedModel | None, at_most: int = 3) -> list[Su
     pooled = pool(
         np.log(own)[None],
         said_of(model.categories, [shares]),
-        [sum(elsewhere.values())],
+        [known_share * (1.0 - sum(elsewhere.values()))],
         model.sharpness,
         model.trust,
     )[0]
@@ -130,16 +131,16 @@ def _source(by_keywords: bool, learned: float) -> Source:
 def pool(
     log_own: NDArray[np.float64],
     said: NDArray[np.float64],
-    elsewhere: Sequence[float] | NDArray[np.float64],
+    rest: Sequence[float] | NDArray[np.float64],
     sharpness: float,
     trust: float,
 ) -> NDArray[np.float64]:
     """The rule for many texts: (N, categories) logarithms of the model's certainty and the keywords' certainty.
 
-    `elsewhere` (N) is what categories never learned have of the whole.
+    `rest` (N) is what the learned categories share: what those never learned leave, times the part of the text known.
     """
     weighed = sharpness * log_own + trust * np.log(said + UNSAID)
-    return softmax(weighed) * (1.0 - np.asarray(elsewhere)[:, None])
+    return softmax(weighed) * np.asarray(rest)[:, None]
 
 
 def said_of(categories: Sequence[str], said: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

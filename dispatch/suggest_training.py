@@ -129,11 +129,12 @@ def _with_exponents(model: LearnedModel, cases: Sequence[Case]) -> LearnedModel:
     own = np.array([model.certainties(case.text) for case in known])
     said = said_of(model.categories, shares)
     elsewhere = (np.array([sum(each.values()) for each in shares]) - said.sum(1)) * (1 - own.max(1))
+    rest = (1 - elsewhere) * np.array([model.knows(case.text) for case in known])
     right = np.array([model.categories.index(case.category) for case in known])
     rows = np.arange(len(known))
 
     def loss(exponents: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-        certain = pool(np.log(own), said, elsewhere, float(exponents[0]), float(exponents[1]))
+        certain = pool(np.log(own), said, rest, float(exponents[0]), float(exponents[1]))
         return float(-np.log(certain[rows, right] + 1e-9).mean())
 
     bounds = [(LEAST_EXPONENT, MOST_EXPONENT)] * 2

@@ -27,6 +27,10 @@ Finder = Callable[[Parsed, Gazetteer], Iterator[Finding]]
 MOST_CANDIDATES = 8
 _HINT = 0.25
 """How sure the crossing with a street that stands nearby is of an address."""
+COUNTED_M, _COUNTED = 300.0, 0.45
+"""How far a place may lie that is told by counted crossings, and how sure it is at most."""
+_SUREST = 0.99
+"""Nothing is surer; a correction takes from that."""
 SAME_PLACE_M = 60.0
 """Findings nearer to each other than this are one place and no rivals."""
 
@@ -45,7 +49,7 @@ def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answe
 
     Reasons: street.unknown, place.unknown, place.not_on_street, km_post.unknown, number.not_found,
     number.interpolated, number.lane_only, crossing.nearest_approach, crossing.streets_do_not_meet,
-    offset.straight, offset.no_direction, span.ends_not_found, several_places, corrected, learned, no_place.
+    offset.straight, offset.no_direction, offset.counted, span.ends_not_found, several_places, corrected, learned, no_place.
     """
     parsed = read(text, gazetteer)
     findings: list[Finding] = []
@@ -66,6 +70,10 @@ def geocode(text: str, gazetteer: Gazetteer, near: Point | None = None) -> Answe
         findings = _hinted(parsed, gazetteer) or findings
     if not findings:
         findings = _fallback(parsed, gazetteer)
+    if parsed.counted:
+        # Which crossings people count nobody knows: it lies somewhere on from there, and a person decides.
+        reasons.append("offset.counted")
+        findings = [replace(f, sureness=f.sureness * _COUNTED, spread_m=max(COUNTED_M, f.spread_m)) for f in findings]  # fmt: skip
     return _answer(parsed, gazetteer, _ranked(findings, parsed, gazetteer, near), reasons)
 
 
@@ -172,7 +180,7 @@ def _answer(
         )
     best = ranked[0][1]
     shares = _shares(ranked, parsed)
-    confidence = best.sureness * shares[0]
+    confidence = min(best.sureness, _SUREST) * shares[0]
     if any(
         w > 0.6 * ranked[0][0] and math.dist(f.point, best.point) > SAME_PLACE_M
         for w, f in ranked[1:]
@@ -184,7 +192,10 @@ def _answer(
     street = best.street
     reasons.extend(best.reasons)
     kept = _distinct(
-        [(share * f.sureness, f) for share, (_, f) in zip(shares, ranked, strict=True)]
+        [
+            (share * min(f.sureness, _SUREST), f)
+            for share, (_, f) in zip(shares, ranked, strict=True)
+        ]
     )
     return Answer(
         best.match,

@@ -222,10 +222,12 @@ def _structure(text: _Text, parsed: Parsed) -> str:
         return spanned
     first = re.search("[\ue000-\ue3ff]", marked)
     crossing = None
-    for m in w.CROSSING_RE.finditer(marked):
+    at = 0
+    while (m := w.CROSSING_RE.search(marked, at)) is not None:
         if text.street(m.group(1)).text != text.street(m.group(3)).text:
             crossing = m
             break
+        at = m.start(3)  # a street said twice: 镇宁路，镇宁路和愚园路
     house = re.search("([\uec00-\uefff])\\1*", marked)
     kms = re.search("([\uf000-\uf3ff])\\1*处?", marked)
     if first is not None:
@@ -302,6 +304,8 @@ def _span(text: _Text, parsed: Parsed) -> str | None:
             one, two = (m.span(2), m.span(3)) if pattern is w.SPAN_RE else (m.span(1), m.span(2))
             before = marked[: m.start()]
             main = re.search("[\ue000-\ue3ff]", before)
+            if main is None and (joined := re.match("([\ue000-\ue3ff])\\1*(?!\\1)(?=[\ue000-\ue3ff])", marked[slice(*one)])):  # fmt: skip
+                main, one = joined, (one[0] + joined.end(), one[1])  # 安远路常德路至胶州路
             between = marked[one[1] : two[0]]
             if pattern is w.SPAN_RE and main is None:
                 said = bool(m.group(1)) or m.group(0).endswith(("段", "之间", "止", "区间"))
@@ -310,8 +314,12 @@ def _span(text: _Text, parsed: Parsed) -> str | None:
                     continue
             ends = (_end(text, *one), _end(text, *two))
             parsed.span = ends
+            behind = w.MAIN_BEHIND_RE.match(marked, m.end()) if main is None else None
             if main is not None:
-                parsed.street = text.street(main.group(0))
+                parsed.street = text.street(main.group(0)[0])
+            elif behind is not None:
+                parsed.street = text.street(behind.group(1))
+                return marked[behind.end() :]
             else:
                 head = re.search(rf"({w.LANDMARK})$", before)
                 if head:

@@ -30,6 +30,7 @@ from grid.geocode.numbers import (
     latin_house_number,
     number,
 )
+from grid.geocode.words import KIND_WORDS
 
 _NUMBERED = re.compile(rf"({NUMERAL}+)(?=[路街巷弄段道里村号])")
 _ADDRESS_NUMBER = re.compile(r"\d+[a-z]?(?:(?:号|弄|巷)-?\d+|[-之附]\d+)*(?:号|弄|巷|$)(?!线|楼)")
@@ -37,6 +38,7 @@ _ROADS = ("路", "街", "巷", "弄", "大道")
 _COMMUNITY_TAIL = re.compile(r"(?:社区居委会|社区|居委会|村委会|街道办事处|街道)$")
 
 
+LONGEST_KIND = max(map(len, KIND_WORDS))
 ENTRANCE_M = 150.0
 """A door plate farther than this from a small place is not its door, whatever its address says."""
 
@@ -260,6 +262,16 @@ def entrances(
         middle = (float(data.place_x_m[i]), float(data.place_y_m[i]))
         if math.dist(located.point, middle) <= max(ENTRANCE_M, float(reach)):
             found[i] = (read[0], located.point, located.segment, located.side)
+    return found
+
+
+def by_kind(names: Sequence[str]) -> dict[str, list[int]]:
+    """The word for a kind of place (菜市场, 派出所) -> the places whose names end so."""
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(map(fold, names)):
+        for size in range(2, min(LONGEST_KIND, len(name) - 1) + 1):
+            if name[-size:] in KIND_WORDS:
+                found.setdefault(name[-size:], []).append(i)
     return found
 
 

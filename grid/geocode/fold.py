@@ -111,7 +111,7 @@ _WORDS: dict[str, str] = {
     **TYPES,
     "north": "n", "south": "s", "east": "e", "west": "w", "northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw",
     "saint": "st", "sainte": "ste", "mount": "mt", "massachusetts": "mass", "commonwealth": "comm", "monsignor": "msgr", "msr": "msgr",
-    "doctor": "dr", "junior": "jr", "senior": "sr", "fort": "ft", "point": "pt", "reverend": "rev", "number": "no",
+    "doctor": "dr", "junior": "jr", "senior": "sr", "fort": "ft", "point": "pt", "reverend": "rev", "number": "no", "btwn": "between", "btw": "between",
     "first": "1st", "second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th", "seventh": "7th", "eighth": "8th",
     "ninth": "9th", "tenth": "10th", "eleventh": "11th", "twelfth": "12th", "thirteenth": "13th", "fourteenth": "14th", "fifteenth": "15th",
     "sixteenth": "16th", "seventeenth": "17th", "eighteenth": "18th", "nineteenth": "19th", "twentieth": "20th",

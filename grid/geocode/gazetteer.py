@@ -12,6 +12,7 @@ from grid.geocode.columns import (
     Named,
     all_names,
     base_names,
+    by_kind,
     check_lengths,
     door_plates,
     entrances,
@@ -72,6 +73,8 @@ class Gazetteer:
     latin_said: dict[str, tuple[int, ...]]
     # Place -> street, point, segment and side of its own door plate.
     entrances: dict[int, tuple[int, Point, int, str]] = field(default_factory=dict)
+    # 菜市场 -> the places whose names end so.
+    by_kind: dict[str, list[int]] = field(default_factory=dict)
     anchors: dict[int, Point | None] = field(default_factory=dict)
     # What people taught (`learned.taught`): how many corrections stand behind a place; plates by street, lanes, number.
     learned_times: dict[int, int] = field(default_factory=dict)
@@ -121,6 +124,7 @@ class Gazetteer:
             communities=named(
                 data.community_name, data.community_x_m, data.community_y_m, data.community_spread_m
             ),
+            by_kind=by_kind(data.place_name),
             km_posts=build_km_posts(
                 [dense.get(int(s), -1) for s in data.km_post_street],
                 data.km_post_code,

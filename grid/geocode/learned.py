@@ -127,7 +127,13 @@ def lesson(text: str, gazetteer: Gazetteer) -> Lesson | None:
     answer = geocode(text, gazetteer)
     if answer.match in _EXACT and answer.confidence >= _EXACT_FROM and not answer.learned_id:
         return None
-    if parsed.offset_m or parsed.direction or parsed.side == "opposite" or parsed.span is not None:
+    if (
+        parsed.counted
+        or parsed.offset_m
+        or parsed.direction
+        or parsed.side == "opposite"
+        or parsed.span is not None
+    ):
         return None
     if parsed.house is not None and parsed.street is not None and parsed.cross is None:
         return _number_lesson(parsed, text, gazetteer)

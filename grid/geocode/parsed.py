@@ -56,6 +56,7 @@ class Parsed:
     km_m: int | None = None
     km_text: str = ""
     part: str = ""
+    counted: bool = False  # 往南第二个路口: so many crossings on from what is named
     communities: tuple[int, ...] = ()
     hints: list[StreetRef] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)

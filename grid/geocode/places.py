@@ -16,6 +16,9 @@ from grid.geocode.parsed import Parsed, PlaceRef
 
 ON_STREET_M = 150.0
 """A place further than this from a street is not "on" it."""
+BY_KIND = 0.6
+"""How well the bare word for a kind (菜市场) fits a place of that kind."""
+MOST_OF_A_KIND = 60
 LEARNED_SURE = (0.75, 0.85, 0.9)
 """How sure a place is that one, two or more corrections name."""
 _GATE = re.compile(r"(东南|东北|西南|西北|[东南西北])(?:门|出口|入口|桥头)")
@@ -42,6 +45,10 @@ def place_ids(ref: PlaceRef, gazetteer: Gazetteer) -> list[tuple[int, float, Cor
         ids = Hit(0, 0, word, refs.get(word, ())).of(PLACE)
         if ids:
             return [(i, 0.95, None) for i in ids]
+    kin = gazetteer.by_kind.get(key, ())
+    if kin:
+        # Said by its kind alone: of one in the town it may be meant, of several a person chooses.
+        return [(i, BY_KIND, None) for i in kin[:MOST_OF_A_KIND]]
     spelling = gazetteer.chinese_spelling if chinese else gazetteer.latin_spelling
     found: list[tuple[int, float, Correction | None]] = [
         (i, meant.likeness, Correction(ref.text, gazetteer.places.name[i], meant.how))

@@ -55,6 +55,7 @@ def relate(rest: str, parsed: Parsed) -> None:
             rest = rest[part.end() :]
         elif w.WHOLE_RE.match(rest):
             parsed.part = "whole"
+    parsed.counted = w.COUNTED_RE.search(rest) is not None
     under = w.UNDER_RE.match(rest)
     if under and parsed.landmark and re.search("桥墩?$|高架$|天桥$|隧道$", parsed.landmark.text):
         parsed.side = "under"

@@ -117,6 +117,11 @@ def close(answer: Answer, x: float, y: float, within_m: float = 2.0) -> bool:
         ("老菜场", "place", 590, 30),
         ("城东菜市场往西100米", "place", 490, 0),
         ("解放路(文化路至建设路段)", "span", 300, 0),
+        ("解放路文化路至建设路", "span", 300, 0),
+        ("从文化路到建设路这一段的解放路上全是落叶", "span", 300, 0),
+        ("从文化路到建设路的解放路北侧", "span", 300, 8),
+        ("师傅我在解放路，解放路和文化路这里，水管爆了", "crossing", 200, 0),
+        ("解放路（原中正路）文化路口", "crossing", 200, 0),
         ("解放路从建设路到文化路", "span", 300, 0),
         ("城东社区", "community", 500, 100),
         ("红旗路与文化路交叉口", "crossing", 200, 0),
@@ -309,3 +314,50 @@ def test_numbers_stand_opposite_each_other() -> None:
     town = row_of_ranges(((1, 21), (2, 42)))
     answer = geocode("长路21号", Gazetteer.build(town))
     assert answer.x_m == pytest.approx(15 + 70 * (0.3 * 1 + 0.7 * 0.5), abs=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "解放路文化路往东第二个路口",
+        "解放路与文化路路口往东过两个红绿灯",
+        "解放路中心广场东边下一个路口",
+        "县人民医院往西第3个十字路口",
+    ],
+)
+def test_crossings_that_people_count_are_never_sure(town: Gazetteer, text: str) -> None:
+    answer = geocode(text, town)
+    assert answer.match != "none"
+    assert answer.confidence < 0.5
+    assert answer.spread_m >= 300
+    assert "offset.counted" in answer.reasons
+
+
+def test_the_bare_kind_of_a_place_offers_all_of_that_kind() -> None:
+    names = ["城东菜市场", "启明菜市场", "县人民医院", "城西农贸市场"]
+    data = replace(TOWN, place_name=names, place_other_names=[()] * 4, place_x_m=[0.0, 2000.0, 410.0, 5000.0])  # fmt: skip
+    town = Gazetteer.build(data)
+    answer = geocode("菜市场门口垃圾成堆", town)
+    assert {c.label for c in answer.candidates} == {"城东菜市场", "启明菜市场"}
+    assert answer.confidence < 0.5
+    assert "several_places" in answer.reasons
+    # The only one may be meant, but a person says so.
+    assert geocode("农贸市场里面很脏", town).candidates[0].label == "城西农贸市场"
+    assert geocode("农贸市场里面很脏", town).confidence < 0.5
+
+
+def test_the_part_of_a_street_is_no_part_of_the_places_name(town: Gazetteer) -> None:
+    answer = geocode("解放路中段县人民医院旁边", town)
+    assert (answer.match, answer.reading.landmark) == ("place", "县人民医院")
+    assert geocode("解放路中段中国银行旁边", town).reading.landmark == "中国银行"
+
+
+def test_a_correction_always_lowers_the_confidence(town: Gazetteer) -> None:
+    for right, wrong in (
+        ("育才路10号", "玉才路10号"),
+        ("解放路与文化路交叉口", "解放路与文华路交叉口"),
+    ):
+        said, corrected = geocode(right, town), geocode(wrong, town)
+        assert (corrected.x_m, corrected.y_m) == (said.x_m, said.y_m)
+        assert corrected.corrections
+        assert corrected.confidence < said.confidence

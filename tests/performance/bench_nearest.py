@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -78,6 +77,41 @@ def lattice_town(segments, seed=1):
     return ids, coords, offsets, rng.integers(0, 8, len(a))
 
 
+BULK_ALONE = """
+import json, os, resource, sys, time
+import numpy as np
+from grid.nearest import SegmentIndex
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+given = np.load(sys.argv[1])
+ids, coords, offsets, rank, x, y = (given[k] for k in ("ids", "coords", "offsets", "rank", "x", "y"))
+SegmentIndex.build(ids[:10], coords[: offsets[10]], offsets[:11], rank[:10]).nearest(x[:3], y[:3])
+before = peak()
+built = []
+for _ in range(5):
+    start = time.perf_counter(), time.process_time()
+    index = SegmentIndex.build(ids, coords, offsets, rank)
+    built.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+after = peak()
+index.nearest(x, y)
+print(json.dumps({"before": before, "built": after, "answered": peak(), "wall": min(w for w, _ in built),
+                  "cpu": min(c for _, c in built)}))
+"""
+
+
+def bulk_alone(ids, coords, offsets, rank, x, y):
+    """Seconds and peak memory of index and answers in a process of their own, without the peers."""
+    with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / "in.npz"
+        np.savez(given, ids=ids, coords=coords, offsets=offsets, rank=rank, x=x, y=y)
+        done = subprocess.run(
+            [sys.executable, "-c", BULK_ALONE, given], capture_output=True, text=True, check=True
+        )
+        told = json.loads(done.stdout.splitlines()[-1])
+    print(f"alone in a process: built in {told['wall']:.2f} s ({told['cpu']:.2f} s of processor), peak memory "
+          f"{told['before']:.0f} MB with the points read, {told['built']:.0f} MB built, "
+          f"{told['answered']:.0f} MB with all answers")  # fmt: skip
+
+
 def best(work, times=3):
     """Least seconds of a few runs, and the last answer."""
     least = np.inf
@@ -142,7 +176,7 @@ def main(points=1_000_000, segments=100_000):
     print(f"bulk {points / ours / 1e6:.2f} M points/s on {cores} threads, "
           f"{points / alone / 1e6:.2f} on one, {points / both / 1e6:.2f} with the second segment too; "
           f"one point {single * 1e6:.0f} µs")  # fmt: skip
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
+    bulk_alone(ids, coords, offsets, rank, x, y)
 
     m = min(points, PEER_POINTS)
     shapes = np.array([shapely.LineString(coords[a:b]) for a, b in itertools.pairwise(offsets)])

@@ -76,7 +76,8 @@ def tipg(url: str) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Not checked: its form of an address knows no socket, which its driver does.
-        settings = PostgresSettings.model_construct(database_url=url)
+        socket: Any = url
+        settings = PostgresSettings.model_construct(database_url=socket)
         await connect_to_db(app, schemas=["public"], settings=settings)
         tables = DatabaseSettings(schemas=["public"], tables=["public.segment"], functions=[])
         await register_collection_catalog(app, db_settings=tables)

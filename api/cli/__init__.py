@@ -53,7 +53,8 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except Trouble as trouble:
-        print(translate(language(), trouble.code, **trouble.values), file=sys.stderr)  # noqa: T201
+        values = {"field": trouble.field or "", **trouble.values}
+        print(translate(language(), trouble.code, **values), file=sys.stderr)  # noqa: T201
         sys.exit(2 if isinstance(trouble, (BadInput, NotFound)) else 1)
     except UsageError as error:
         words = error.format_message()

@@ -123,7 +123,12 @@ def main(minutes: float, seed: int, folder: Path) -> int:
     until = time.process_time() + minutes * 60
     asked = fell = 0
     slowest = (0.0, "", "")
+    told_at = time.process_time()
     while time.process_time() < until:
+        if time.process_time() - told_at >= 60:
+            told_at = time.process_time()
+            left = (until - told_at) / 60
+            print(f"{asked} texts, {fell} fell, slowest {slowest[0] * 1000:.1f} ms, {left:.0f} min left", flush=True)  # fmt: skip
         name, gazetteer, writers = rng.choice(every)
         text = rng.choice(writers)(rng)
         asked += 1

@@ -140,7 +140,8 @@ def pool(
     `rest` (N) is what the learned categories share: what those never learned leave, times the part of the text known.
     """
     weighed = sharpness * log_own + trust * np.log(said + UNSAID)
-    return softmax(weighed) * np.asarray(rest)[:, None]
+    pooled: NDArray[np.float64] = softmax(weighed) * np.asarray(rest)[:, None]
+    return pooled
 
 
 def said_of(categories: Sequence[str], said: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from grid.core.errors import BadInput
+from grid.core.errors import BadInput, Conflict
 from grid.division import Division, SegmentNetwork, divide, naming, weighted_lengths
 from grid.division.naming import name_grids
 from grid.loading.grids import GridName, both_sides, put_in_force
@@ -47,7 +47,7 @@ def read_network(
 
     The weight is length in metres; with `class_weights` weighted metres of side (`grid/division/weights.py`); with
     `incident_counts` by segment id the incidents plus a small share of the length. Raises BadInput
-    `division.within_unknown`, `division.no_segments`.
+    `division.within_unknown`, `division.no_segments`; Conflict `cells.no_communities`.
     """
     if within not in (None, "communities"):
         raise BadInput("division.within_unknown", field="within", within=within)
@@ -64,6 +64,9 @@ def read_network(
         told = np.array([incident_counts.get(r.id, 0) for r in rows], dtype=np.float64)
         weight = told + length / length.sum() * max(told.sum(), 1.0) * LENGTH_SHARE
     whole = within == "communities"
+    if whole and all(row.community_id < 0 for row in rows):
+        # Else a division inside nothing would look as if it had been asked for.
+        raise Conflict("cells.no_communities")
     network = SegmentNetwork(
         segment_ids=_whole(r.id for r in rows),
         from_node=_whole(r.from_crossing_id for r in rows),

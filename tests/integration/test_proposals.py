@@ -137,6 +137,12 @@ def test_a_street_that_is_gone_is_left_out(ladder: Session) -> None:
     assert len(division_frame(ladder, number)) == 6
 
 
+def test_without_communities_nothing_is_divided_inside_them(ladder: Session) -> None:
+    with pytest.raises(Conflict) as refused:
+        propose(ladder, 2, within="communities")
+    assert refused.value.code == "cells.no_communities"
+
+
 def test_an_unknown_division_is_said(ladder: Session) -> None:
     with pytest.raises(NotFound) as raised:
         stored_division(ladder, 999_999)

@@ -34,8 +34,11 @@ OPEN_STATUSES = (
     *("reported", "verifying", "accepted", "filed", "dispatched"),
     *("in_disposal", "disposed", "checking", "pending_close", "suspended"),
 )
-# Of a long list only so many are counted exactly; beyond, "at least" is said.
-COUNT_LIMIT = 1_000
+# Of a long list only so many are counted exactly; beyond, "at least" is said. A county sees its year whole;
+# among more than LARGE_TABLE incidents counting so far would be what a list waits for.
+COUNT_LIMIT = 10_000
+LARGE_TABLE = 100_000
+LARGE_COUNT_LIMIT = 1_000
 # What much fits is looked for in order, among at most so many incidents.
 WALK_LIMIT = 50_000
 FEW_PEOPLE = 20
@@ -126,18 +129,24 @@ def list_incidents(
         raise BadInput("list.sort_unknown", field="sort", sort=sort, known=", ".join(SORTS))
     if page < 1 or not 1 <= page_size <= LONGEST_PAGE:
         raise BadInput("list.page_bad", field="page", most=LONGEST_PAGE)
-    count, ids = _page_of_ids(session, asked, SORTS[sort], page_size, (page - 1) * page_size)
+    limit = _count_limit(session)
+    count, ids = _page_of_ids(session, asked, SORTS[sort], page_size, (page - 1) * page_size, limit)
     found = {row["id"]: row for row in _named(session, _MANY, [ids])} if ids else {}
     items = [found[incident_id] for incident_id in ids]
     with_parts(session, items)
-    return Page(items, min(count, COUNT_LIMIT), count > COUNT_LIMIT, page, page_size)
+    return Page(items, min(count, limit), count > limit, page, page_size)
+
+
+def _count_limit(session: Session) -> int:
+    newest = session.scalar(text("select max(id) from incident")) or 0
+    return COUNT_LIMIT if newest <= LARGE_TABLE else LARGE_COUNT_LIMIT
 
 
 def _page_of_ids(
-    session: Session, asked: IncidentFilter, order: str, limit: int, offset: int
+    session: Session, asked: IncidentFilter, order: str, limit: int, offset: int, count_limit: int
 ) -> tuple[int, list[int]]:
-    """How many fit, at most one more than COUNT_LIMIT, and the ids of a page."""
-    most = COUNT_LIMIT + 1
+    """How many fit, at most one more than `count_limit`, and the ids of a page."""
+    most = count_limit + 1
     page = {"limit": limit, "offset": offset}
 
     def asking(gathered: tuple[str, dict[str, Any]]) -> tuple[int, list[int]]:

@@ -119,6 +119,18 @@ def test_every_way_finds_the_same_page(
     assert len(counts) > 6
 
 
+def test_a_county_is_counted_whole_and_a_metropolis_is_not(
+    filled: Services, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = session.scalar(text("select count(*) from incident"))
+    found = list_incidents(session, IncidentFilter(), "number", 1, 5)
+    assert (found.total, found.total_is_least) == (every, False)
+    monkeypatch.setattr(reading, "LARGE_TABLE", 1)
+    monkeypatch.setattr(reading, "LARGE_COUNT_LIMIT", 10)
+    found = list_incidents(session, IncidentFilter(), "number", 1, 5)
+    assert (found.total, found.total_is_least, len(found.items)) == (10, True, 5)
+
+
 def test_words_are_what_the_text_says(filled: Services, session: Session) -> None:
     def found(words: str) -> int:
         return list_incidents(session, IncidentFilter(words=words), "number", 1, 50).total

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from api.services import Services
 from dispatch import attendance
 from tests.acceptance.site import category_of, report_at, spot_of
+from tests.unit.test_media import film
 from tests.web import Office, office
 
 
@@ -299,7 +300,7 @@ def test_a_moment_of_the_future_is_no_sign_in(desk: Office) -> None:
     [
         (b"\x1a\x45\xdf\xa3" + b"\x00" * 40, "audio/webm"),
         (b"OggS" + b"\x00" * 40, "audio/ogg"),
-        (b"\x00\x00\x00\x20ftypmp42" + b"\x00" * 40, "audio/mp4"),
+        (film(b"mp42", b"soun"), "audio/mp4"),
     ],
 )
 def test_a_voice_note_is_kept_as_it_came_and_is_no_photograph(

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+import psycopg
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
@@ -93,15 +94,20 @@ def add_error_answers(app: FastAPI) -> None:
         headers = dict(error.headers) if error.headers else None
         return problem(request, error.status_code, f"http.{error.status_code}", headers=headers)
 
+    # What every request asks goes straight to the driver, so its own errors arrive beside SQLAlchemy's.
+    @app.exception_handler(psycopg.DataError)
     @app.exception_handler(DataError)
-    def unusable(request: Request, error: DataError) -> Response:
+    def unusable(request: Request, error: DataError | psycopg.DataError) -> Response:
         # A sign that PostgreSQL cannot hold (NUL) or a number beyond its range: the sender's, not ours.
-        LOG.warning("unusable value at %s: %s", request.url.path, error.orig)
+        LOG.warning("unusable value at %s: %s", request.url.path, getattr(error, "orig", error))
         return problem(request, 422, "report.unreadable")
 
+    @app.exception_handler(psycopg.OperationalError)
     @app.exception_handler(OperationalError)
-    def database_down(request: Request, error: OperationalError) -> Response:
-        LOG.error("database does not answer: %s", error.orig)
+    def database_down(
+        request: Request, error: OperationalError | psycopg.OperationalError
+    ) -> Response:
+        LOG.error("database does not answer: %s", getattr(error, "orig", error))
         return problem(request, 503, "database.unavailable", headers={"Retry-After": "5"})
 
     @app.exception_handler(Exception)

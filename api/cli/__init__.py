@@ -20,7 +20,7 @@ COMMANDS = {
     "worker": Place("api.cli.worker", "worker", "Send notices and run jobs beside the servers."),
     "db": Place("api.cli.database", "app", "The town's database."),
     "demo": Place("api.cli.demonstration", "demo", "Load the invented town."),
-    "import": Place("api.cli.importing_rules", "app", "Streets, people and incidents from files."),
+    "import": Place("api.cli.imports", "app", "Streets, people and incidents from files."),
     "divide": Place("api.cli.dividing", "divide", "Divide the streets into balanced grids."),
     "divisions": Place("api.cli.dividing", "divisions", "Divisions proposed and in force."),
     "grids": Place(

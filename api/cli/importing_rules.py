@@ -16,8 +16,6 @@ from dispatch.rules_log import beginning
 from grid.core.errors import BadInput
 from grid.sources.tables import read_table
 
-__all__ = ["app"]
-
 FromDay = Annotated[
     str | None, typer.Option("--from", help="The day from which it holds; at once by default.")
 ]

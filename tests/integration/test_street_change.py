@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
-from api.cli import importing
+from api.cli import imports
 from api.cli.differences import layer_target, plain_difference, write_layer
 from api.services import Services
 from dispatch.checking import check_record, open_on_gone_segments
@@ -329,7 +329,7 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(
 
     def run(file: Path, *options: str) -> dict[str, Any]:
         words = ["streets", str(file), "--map", "name=Street", "--json", *options]
-        done = CliRunner().invoke(importing.app, words)
+        done = CliRunner().invoke(imports.app, words)
         assert done.exit_code == 0, done.output
         result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return result

@@ -30,7 +30,7 @@ from dispatch import overview
 from dispatch.catalogue import CategoryFacts
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
-from dispatch.suggest import suggest
+from dispatch.suggest_kept import suggestions as suggested
 from grid.core.errors import BadInput, TooMany
 from maps import frames
 
@@ -39,6 +39,7 @@ CHANNEL = "citizen"
 LONGEST_WORDS = 2000
 ANYBODY = "anonymous"
 MOST_NEAR = 5
+MOST_SUGGESTED = 3
 EMPTY = dict.fromkeys(("description", "lon", "lat", "category", "name", "phone", "mail"), "")
 
 
@@ -134,8 +135,11 @@ def suggestions(
     """Categories that the words speak of, best first: `code`, `name`. A help, never a decision."""
     _, catalogue = services.desk.read(session)
     open_now = {each.code: each for each in catalogue.open_categories(now)}
-    known = (open_now.get(found.category) for found in suggest(q))
-    return [{"code": each.code, "name": name_of(each, language)} for each in known if each]
+    learned = services.suggestions.read(session)
+    known = [
+        open_now[found.category] for found in suggested(q, learned, list(open_now), MOST_SUGGESTED)
+    ]
+    return [{"code": each.code, "name": name_of(each, language)} for each in known]
 
 
 @router.get("/report/near.json")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from api.auth import Account
-from api.deps import DbSession, ServicesDep, allowed
+from api.deps import DbSession, Now, ServicesDep, allowed
 from api.routes.incidents import PROBLEMS
 from dispatch.suggest_kept import suggestions as suggested
 
@@ -18,6 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["ground"])
 def suggestions(
     session: DbSession,
     services: ServicesDep,
+    now: Now,
     account: Annotated[Account, Depends(allowed("report"), scope="function")],
     q: Annotated[str, Query(max_length=4000)],
     limit: Annotated[int, Query(ge=1, le=10)] = 3,
@@ -28,7 +29,7 @@ def suggestions(
     """
     _, rules = services.desk.read(session)
     learned = services.suggestions.read(session)
-    found = suggested(q, learned, list(rules.categories), limit)
+    found = suggested(q, learned, [each.code for each in rules.open_categories(now)], limit)
     return {
         "items": [
             {

@@ -157,6 +157,20 @@ def test_an_ended_category_gives_way_to_another(desk: Office) -> None:
     assert reported(desk, "99002")["category"]["code"] == "99002"
 
 
+def test_an_ended_category_is_suggested_to_nobody(desk: Office) -> None:
+    def suggested() -> tuple[set[str], set[str]]:
+        inside = desk.get("operator", "/categories/suggestions", params={"q": "乱贴小广告"}).json()
+        outside = desk.client.get("/report/suggestions.json", params={"q": "乱贴小广告"}).json()
+        return {each["code"] for each in inside["items"]}, {each["code"] for each in outside}
+
+    posted_bills = "07001"
+    assert all(posted_bills in codes for codes in suggested())
+    told(desk, "POST", f"/categories/{posted_bills}/end", {})
+    assert not any(posted_bills in codes for codes in suggested())
+    told(desk, "DELETE", f"/categories/{posted_bills}/end")
+    assert all(posted_bills in codes for codes in suggested())
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "code"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,7 +49,32 @@ def catalogue(language: Language) -> Mapping[str, str]:
 def translate(language: Language, key: str, /, **values: object) -> str:
     """The text of `key` with its places filled; the key itself when it is not in the catalogue."""
     text = catalogue(language).get(key)
-    return key if text is None else _FORMATTER.vformat(text, (), values)
+    if text is None:
+        return key
+    places = _places(text)
+    if places is None:
+        return _FORMATTER.vformat(text, (), values)
+    filled = []
+    for literal, name, spec in places:
+        filled.append(literal)
+        if name is not None:
+            filled.append(_FORMATTER.format_field(values.get(name, f"{{{name}}}"), spec))
+    return "".join(filled)
+
+
+@lru_cache(maxsize=4096)
+def _places(text: str) -> tuple[tuple[str, str | None, str], ...] | None:
+    """A sentence taken apart: (words before, name of the place or None, its format); None where a place is no plain name."""
+    try:
+        parts = list(_FORMATTER.parse(text))
+    except ValueError:
+        return None
+    found = []
+    for literal, name, spec, conversion in parts:
+        if name is not None and (not name.isidentifier() or conversion or "{" in (spec or "")):
+            return None
+        found.append((literal, name, spec or ""))
+    return tuple(found)
 
 
 def has(key: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from dispatch.worktime import Limit, WorkCalendar, add_minutes, between, reaches_unofficial, to_us
 from grid.core.errors import BadInput, Conflict
@@ -177,6 +178,8 @@ def used_minutes(clock: Clock, now: datetime, calendar: WorkCalendar) -> float:
 def due_at(clock: Clock, calendar: WorkCalendar, share: float = 1.0) -> datetime | None:
     """When `share` of the limit is used up, pauses left out; None while a pause without end comes before it."""
     left, cursor = allowed_minutes(clock, calendar) * share, clock.started_at
+    if not clock.pauses:
+        return _reached(cursor, left, calendar, clock.limit.unit.round_the_clock)
     for since, until in _still(clock):
         ran = between(cursor, since, calendar, clock.limit.unit)
         if ran >= left:
@@ -186,6 +189,14 @@ def due_at(clock: Clock, calendar: WorkCalendar, share: float = 1.0) -> datetime
             return None
         cursor = until
     return add_minutes(cursor, left, calendar, clock.limit.unit.round_the_clock)
+
+
+@lru_cache(maxsize=4096)
+def _reached(
+    start: datetime, minutes: float, calendar: WorkCalendar, round_the_clock: bool
+) -> datetime:
+    """`add_minutes`, kept: the same clock is asked many times while one move is made and its answer written."""
+    return add_minutes(start, minutes, calendar, round_the_clock)
 
 
 def overdue(clock: Clock, now: datetime, calendar: WorkCalendar) -> bool:

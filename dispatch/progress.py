@@ -22,9 +22,15 @@ def facts_now(facts: Facts, clocks: Clocks, calendar: WorkCalendar, now: datetim
     """The facts with what the disposal clock says at this moment; to be asked before every move."""
     disposal = clocks.get(ClockKind.DISPOSAL)
     if disposal is None:
-        return replace(facts, overdue=False, extensions=0)
-    late = clock_steps.overdue(disposal, now, calendar)
-    return replace(facts, overdue=late, extensions=disposal.extensions)
+        return _with(facts, False, 0)
+    return _with(facts, clock_steps.overdue(disposal, now, calendar), disposal.extensions)
+
+
+def _with(facts: Facts, overdue: bool, extensions: int) -> Facts:
+    # Nearly always nothing has changed, and a copy of so many fields is what a move costs most.
+    if (facts.overdue, facts.extensions) == (overdue, extensions):
+        return facts
+    return replace(facts, overdue=overdue, extensions=extensions)
 
 
 def facts_after(

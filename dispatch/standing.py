@@ -51,7 +51,8 @@ class Standing:
 
     def at(self, now: datetime, calendar: WorkCalendar) -> Standing:
         """The same with what only the clocks know told for this moment: overdue, extensions granted."""
-        return replace(self, facts=facts_now(self.facts, self.clocks, calendar, now))
+        facts = facts_now(self.facts, self.clocks, calendar, now)
+        return self if facts is self.facts else replace(self, facts=facts)
 
 
 def clocks_at(standing: Standing, now: datetime, calendar: WorkCalendar) -> list[dict[str, Any]]:

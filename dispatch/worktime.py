@@ -49,6 +49,7 @@ class Unit(StrEnum):
         return self not in (Unit.WORKING_HOURS, Unit.WORKING_DAYS)
 
 
+_UNITS = {unit.value: unit for unit in Unit}
 _UNIT_MINUTES = {
     Unit.MINUTES: 1.0,
     Unit.HOURS: 60.0,
@@ -71,9 +72,10 @@ class Limit:
     @classmethod
     def of(cls, value: float, unit: str) -> Limit:
         """A limit from stored text. Raises BadInput limit.value_bad, limit.unit_unknown."""
-        if unit not in set(Unit):
+        known = _UNITS.get(unit)
+        if known is None:
             raise BadInput("limit.unit_unknown", "unit", unit=unit, known=[*Unit])
-        return cls(float(value), Unit(unit))
+        return cls(float(value), known)
 
     def minutes(self, calendar: WorkCalendar) -> float:
         """Length in minutes of its own kind of time (working minutes for the working units)."""

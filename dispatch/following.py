@@ -13,12 +13,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
+from dispatch.asked import THE_CLOCK
 from dispatch.handover import THE_RULE, Moved, hand_over_due
 from dispatch.intake import Desk, answer_for
 from dispatch.moves import State
 from dispatch.placing import stored_placement
 from dispatch.steps import Actor
-from dispatch.work import THE_CLOCK, Work
+from dispatch.work import Work
 from grid.kept_crews import crew_kept
 
 # Reasons of the last routing that a filled post or a new grid answers.

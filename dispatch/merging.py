@@ -15,12 +15,13 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
+from dispatch.asked import Actor, Asked
 from dispatch.incidents import Line
 from dispatch.intake import Desk
 from dispatch.models import History, Incident
 from dispatch.moves import State
 from dispatch.standing import from_json, to_json
-from dispatch.work import Actor, Asked, Work
+from dispatch.work import Work
 from grid.core.errors import BadInput, Conflict, NotFound
 
 MOST_AT_ONCE = 100

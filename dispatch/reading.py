@@ -380,7 +380,7 @@ def where_of(asked: IncidentFilter, *, indexed: bool = True) -> Where:
     if asked.statuses:
         where.add("i.status = any(:statuses)", statuses=list(asked.statuses))
     if asked.open_only:
-        # The same as a status of OPEN_STATUSES (`dispatch/work.py` writes both), and what the indexes know.
+        # The same as a status of OPEN_STATUSES (`dispatch/in_hand.py` writes both), and what the indexes know.
         where.add("i.ended_at is null")
     if asked.queue:
         where.add("i.queue = :queue", queue=asked.queue)

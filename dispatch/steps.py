@@ -15,16 +15,18 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents, merging
 from dispatch import workflow as flow
+from dispatch.asked import THE_CLOCK, Actor, Asked
 from dispatch.catalogue import Catalogue
 from dispatch.decisions import answerer_of
 from dispatch.facts import Given
+from dispatch.in_hand import AT_WORK
 from dispatch.intake import Desk, answer_for, cell_of, place_values
 from dispatch.models import Incident
 from dispatch.moves import MOVES, TASK_MOVES, State, TaskState
 from dispatch.placing import GivenPoint, find_place
 from dispatch.reasons import reason
-from dispatch.standing import from_json
-from dispatch.work import AT_WORK, THE_CLOCK, Actor, Asked, Work
+from dispatch.standing import Standing, from_json
+from dispatch.work import Work
 from grid.core.database import ask
 from grid.core.errors import BadInput, Conflict
 
@@ -166,12 +168,14 @@ class MoveList:
         self._unit_id: int | None = unit[0]
         self._flow = actor.in_workflow(unit[1])
 
-    def of(self, row: dict[str, Any]) -> list[str]:
+    def of(self, row: dict[str, Any], known: Standing | None = None) -> list[str]:
         """Names of the moves possible on an incident as `dispatch.reading` gives it, own task's first.
 
-        Each task of the row gets its own `moves`: what this account may do with that very task.
+        Each task of the row gets its own `moves`: what this account may do with that very task. `known`: how it
+        stands, where that is at hand.
         """
-        standing = from_json(row["facts"], row["clocks"]).at(self._now, self._calendar)
+        standing = known or from_json(row["facts"], row["clocks"])
+        standing = standing.at(self._now, self._calendar)
         latest = max((task["round"] for task in row["tasks"]), default=1)
         own: list[str] = []
         for task in row["tasks"]:

@@ -19,8 +19,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.layers import keep_territory_now
 from api.models import ExportJob
@@ -68,7 +72,7 @@ class ExportDesk:
             if not kept:
                 self._slots.release()
 
-    def send(self, plan: Plan) -> tuple[Iterator[bytes], int | None]:
+    def send(self, plan: Plan) -> tuple[Body, int | None]:
         """The bytes of an export and their number where it is known: sent while written if the format allows.
 
         Raises what `plan` meets before the first byte: troubles come as answers, not as a broken file.
@@ -299,5 +303,25 @@ class Body:
             raise StopIteration
         return piece
 
-    def __del__(self) -> None:
+    def clear(self) -> None:
+        """Ends the writing and takes the file away; may be called again."""
         self._sending.clear()
+
+    def __del__(self) -> None:
+        self.clear()
+
+
+class FileSent(StreamingResponse):
+    """The answer with the bytes of a `Body`. When it is over, also because the reader has gone, the body is cleared at
+    once: its place among the exports under way must not wait until somebody collects what nobody holds."""
+
+    def __init__(self, body: Body, **options: Any) -> None:
+        super().__init__(body, **options)
+        self._body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._body.clear)

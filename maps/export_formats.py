@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -45,29 +46,33 @@ class Format:
     by_place: bool = False
 
 
-def _formats() -> dict[str, Format]:
-    # Each writer loads its library only when it is asked for.
-    from maps import export_gdal, export_tables
+def _later(place: str) -> Callable[..., None]:
+    """A writer that is loaded, with its libraries, when it is first called: GDAL alone is 30 MB."""
+    module, _, name = place.partition(":")
 
-    return {
-        made.ending: made
-        for made in (
-            Format("gpkg", "application/geopackage+sqlite3", export_gdal.write_geopackage,
-                   export_gdal.finish_geopackage, many_layers=True),
-            Format("geojson", "application/geo+json", export_gdal.write_geojson, wgs84_only=True, grows=True),
-            Format("fgb", "application/flatgeobuf", export_gdal.write_flatgeobuf, asks_placed=True,
-                   by_place=True),
-            Format("shp.zip", "application/zip", export_gdal.write_shapefile, plain=True),
-            Format("kml", "application/vnd.google-earth.kml+xml", export_gdal.write_kml, wgs84_only=True,
-                   grows=True, plain=True),
-            Format("parquet", "application/vnd.apache.parquet", export_tables.write_parquet, grows=True),
-            Format("csv", "text/csv; charset=utf-8", export_tables.write_csv, grows=True),
-            Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-                   export_tables.write_xlsx),
-        )
-    }  # fmt: skip
+    def call(*given: object) -> None:
+        getattr(import_module(module), name)(*given)
+
+    return call
 
 
+_GDAL, _TABLES, _JSON = "maps.export_gdal:", "maps.export_tables:", "maps.export_geojson:"
+_FORMATS = {
+    made.ending: made
+    for made in (
+        Format("gpkg", "application/geopackage+sqlite3", _later(_GDAL + "write_geopackage"),
+               _later(_GDAL + "finish_geopackage"), many_layers=True),
+        Format("geojson", "application/geo+json", _later(_JSON + "write_geojson"), wgs84_only=True, grows=True),
+        Format("fgb", "application/flatgeobuf", _later(_GDAL + "write_flatgeobuf"), asks_placed=True, by_place=True),
+        Format("shp.zip", "application/zip", _later(_GDAL + "write_shapefile"), plain=True),
+        Format("kml", "application/vnd.google-earth.kml+xml", _later(_GDAL + "write_kml"), wgs84_only=True,
+               grows=True, plain=True),
+        Format("parquet", "application/vnd.apache.parquet", _later(_TABLES + "write_parquet"), grows=True),
+        Format("csv", "text/csv; charset=utf-8", _later(_TABLES + "write_csv"), grows=True),
+        Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+               _later(_TABLES + "write_xlsx")),
+    )
+}  # fmt: skip
 ENDINGS = ("gpkg", "geojson", "fgb", "parquet", "shp.zip", "kml", "csv", "xlsx")
 
 
@@ -76,7 +81,7 @@ def find_format(name: str) -> Format:
     lowered = name.lower()
     for ending in ENDINGS:
         if lowered.endswith(f".{ending}"):
-            return _formats()[ending]
+            return _FORMATS[ending]
     ending = "." + lowered.rpartition(".")[2] if "." in lowered else lowered
     raise BadInput(
         "export.ending_unknown",

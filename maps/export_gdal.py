@@ -15,7 +15,7 @@ import pyogrio
 
 from maps.dictionary import columns_of, dictionary
 from maps.export_formats import Job
-from maps.export_geojson import DECIMALS, write_points
+from maps.export_geojson import DECIMALS
 from maps.export_styles import qml
 from maps.flatgeobuf import write_indexed
 from maps.layers import Layer
@@ -80,10 +80,7 @@ def finish_geopackage(file: Path, layers: tuple[Layer, ...], with_names: bool) -
 
 
 def write_geojson(job: Job) -> None:
-    """RFC 7946; nine decimals, a tenth of a millimetre. Points are written without GDAL."""
-    if job.layer.geometry == "Point":
-        write_points(job)
-        return
+    """RFC 7946, for lines and areas; nine decimals, a tenth of a millimetre."""
     _write(job, "GeoJSON", layer_options={"RFC7946": "YES", "COORDINATE_PRECISION": str(DECIMALS)})
 
 

@@ -16,8 +16,13 @@ _BETWEEN = b",\n"
 _UNFIT = r'[\x00-\x1f"\\]'
 
 
-def write_points(job: Job) -> None:
+def write_geojson(job: Job) -> None:
     """RFC 7946: longitude and latitude in WGS 84; a row without a place has the geometry null."""
+    if job.layer.geometry != "Point":
+        from maps import export_gdal
+
+        export_gdal.write_geojson(job)
+        return
     with job.file.open("wb") as file:
         name = orjson.dumps(job.layer.name).decode()
         file.write(f'{{\n"type": "FeatureCollection",\n"name": {name},\n"features": [\n'.encode())

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 
 from grid.core.errors import BadInput
 from maps.dictionary import dictionary
 from maps.export_formats import Job
 from maps.export_rows import shapes_of
+from maps.flatgeobuf import boxes_of
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
 
+# Batches of about a megabyte in one row group.
+GROUP_BATCHES = 8
 SHEET_ROWS = 1_048_575
 # Signs that XML cannot hold.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -33,15 +39,41 @@ def write_parquet(job: Job) -> None:
     names = [name if name != "geom" else "geometry" for name in plain.names]
     schema = pa.schema([f.with_name(name) for f, name in zip(plain, names, strict=True)])
     bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    with pq.ParquetWriter(str(job.file), schema, compression="zstd", compression_level=1) as writer:
+
+    def named() -> Iterator[pa.RecordBatch]:
         for batch in job.batches:
-            box = shapely.total_bounds(shapes_of(batch))
-            bounds[:2], bounds[2:] = np.fmin(bounds[:2], box[:2]), np.fmax(bounds[2:], box[2:])
-            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+            boxes = boxes_of(batch)
+            bounds[:2] = np.fmin.reduce(boxes[:, :2], initial=np.inf).clip(max=bounds[:2])
+            bounds[2:] = np.fmax.reduce(boxes[:, 2:], initial=-np.inf).clip(min=bounds[2:])
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+
+    groups = _groups(named(), schema)
+    first = next(groups)
+    options = {"use_dictionary": _repeating(first), "compression": "zstd", "compression_level": 1}
+    with pq.ParquetWriter(str(job.file), schema, **options) as writer:
+        for group in chain([first], groups):
+            writer.write_table(group)
         words = orjson.dumps(dictionary((job.layer.name,), with_names=job.with_names)).decode()
         writer.add_key_value_metadata(
             {"geo": orjson.dumps(_geo(job, bounds)).decode(), "gridward:dictionary": words}
         )
+
+
+def _groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """The first batch by itself, so that a reader need not wait; then many together."""
+    yield pa.Table.from_batches(list(islice(batches, 1)), schema)
+    while together := list(islice(batches, GROUP_BATCHES)):
+        yield pa.Table.from_batches(together, schema)
+
+
+def _repeating(rows: pa.Table) -> list[str]:
+    """Columns whose values come again: a dictionary of the others is half of all work, for nothing."""
+    kinds = {name: rows.schema.field(name).type for name in rows.schema.names}
+    return [
+        name
+        for name, kind in kinds.items()
+        if not pa.types.is_binary(kind) and 4 * pc.count_distinct(rows[name]).as_py() <= len(rows)
+    ]
 
 
 def _geo(job: Job, bounds: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -41,7 +42,10 @@ class LazyGroup(TyperGroup):
         place = self._places.get(cmd_name)
         if place is None:
             return None
-        return command_of(getattr(import_module(place.module), place.attribute), cmd_name)
+        found = command_of(getattr(import_module(place.module), place.attribute), cmd_name)
+        gc.freeze()
+        gc.enable()
+        return found
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The list of commands without loading them."""

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from api.auth import Account
 from api.deps import DbSession, Exporter, Lang, Now, Reach, ServicesDep
-from api.export_desk import ExportDesk
+from api.export_desk import ExportDesk, FileSent
 from api.i18n import Language, translate
 from api.models import ExportJob
 from api.routes.incidents import PROBLEMS
@@ -149,7 +149,7 @@ def export_file(
     }
     if size is not None:
         headers["Content-Length"] = str(size)
-    return StreamingResponse(body, media_type=plan.format.media_type, headers=headers)
+    return FileSent(body, media_type=plan.format.media_type, headers=headers)
 
 
 def _plan(asked: ExportIn, zone: Any, account: Account, scope: Scope | None) -> Plan:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio
 import geopandas as gpd
 import httpx
 import pandas as pd
 import pytest
 from sqlalchemy import text
+from starlette.requests import ClientDisconnect
 
+from api.export_desk import SENDING_AT_ONCE, ExportDesk, FileSent
 from api.services import Services
+from maps.export_filters import Wanted
+from maps.exports import plan_export
+from maps.layers import LAYERS
 from tests.web import Office, office
 
 
@@ -176,3 +184,26 @@ def test_what_is_sent_while_written_is_the_file_of_the_end(desk: Office, tmp_pat
     assert "content-length" not in streamed.headers or streamed.content
     read = json.loads(streamed.content)
     assert len(read["features"]) == scalar(desk, "select count(*) from door_plate")
+
+
+def test_who_leaves_early_gives_the_place_back_at_once(desk: Office) -> None:
+    exports: ExportDesk = desk.client.app.state.exports  # type: ignore[attr-defined]
+    plan = plan_export((LAYERS["segments"],), "x.geojson", None, Wanted())
+
+    async def gone(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            raise OSError("the reader has left")
+
+    async def waits() -> Any:
+        await anyio.sleep_forever()
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+    gc.disable()
+    try:
+        for _ in range(SENDING_AT_ONCE + 1):
+            body, _ = exports.send(plan)
+            with pytest.raises(ClientDisconnect):
+                anyio.run(FileSent(body), scope, waits, gone)
+            assert list(exports.folder.glob(".*")) == []
+    finally:
+        gc.enable()

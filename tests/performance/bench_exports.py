@@ -1,6 +1,10 @@
-"""A million incidents with twelve columns into files: time against ogr2ogr and geopandas in the same run, peak memory.
+"""A million incidents with twelve columns into files: time against ogr2ogr and geopandas in the same run, peak memory,
+and how long a client of `gridward serve` waits for the first byte.
 
-Run: python -m tests.performance.bench_exports [rows]
+All read the view `gis.incidents` of the same database: ours by `gridward export`, the peers by ogr2ogr's PostgreSQL driver
+and by geopandas' read_postgis with to_parquet, each as a process from its start to its end.
+
+Run: python -m tests.performance.bench_exports [rows [endings with commas]]
 """
 
 from __future__ import annotations
@@ -13,16 +17,26 @@ import tempfile
 import time
 from pathlib import Path
 
+import httpx
 import psycopg
 
 from grid.core.cluster import Cluster
 from grid.core.settings import DatabaseSettings
+from tests.web import ServerProcess
 
 COLUMNS = "number,status,channel,category,address,occurred_at,reported_at,disposed_at,confidence,side,distance_m,cell"
 FORMATS = {
     "gpkg": ("GPKG", 0.22), "geojson": ("GeoJSON", 0.6), "fgb": ("FlatGeobuf", 0.65), "shp.zip": ("ESRI Shapefile", 0.85),
 }  # fmt: skip
 PARQUET = 0.12
+FIRST_BYTE = 0.5
+SENT = ("geojson", "csv", "parquet", "kml", "gpkg", "fgb", "shp.zip")
+PEER_PARQUET = (
+    "import sys, geopandas; from sqlalchemy import create_engine;"
+    "geopandas.read_postgis(sys.argv[1], create_engine(sys.argv[2].replace('postgresql:', 'postgresql+psycopg:')))"
+    ".to_parquet(sys.argv[3])"
+)
+PASSWORD = "Bench-Password-7"
 MEMORY_MB = 200
 # Indexes are made when the rows are there, and keys that are known to fit are not looked up a million times.
 FILL = """
@@ -64,9 +78,13 @@ def measured(command: list[str]) -> tuple[float, float]:
 def main() -> None:
     """Makes a town of its own, fills it, writes each format twice, prints the ratios."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    chosen = sys.argv[2].split(",") if len(sys.argv) > 2 else [*FORMATS, "parquet", "first"]
     with tempfile.TemporaryDirectory(prefix="gridward-bench-") as home:
         Path(home).chmod(0o755)
         os.environ["GRIDWARD_HOME"] = home
+        # Compiled modules as every installed program has them, ours and the peers' alike.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{home}/compiled"
         gridward = str(Path(sys.executable).parent / "gridward")
         subprocess.run([gridward, "account", "list"], check=False, capture_output=True)
         cluster = Cluster(DatabaseSettings(home=Path(home)))
@@ -74,33 +92,68 @@ def main() -> None:
         with psycopg.connect(cluster.url(), autocommit=True) as connection:
             connection.execute(FILL.replace("%s", str(rows)).encode())
             connection.execute(b"vacuum analyze incident")
-        print(
-            f"filled in {time.perf_counter() - began:.0f} s; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-        )
+        print(f"filled in {time.perf_counter() - began:.0f} s; {os.cpu_count()} cores")
         out = Path(home) / "out"
         out.mkdir()
-        query = f"select {COLUMNS}, geom from gis.incidents"
-        url = cluster.url()
+        query, url = f"select {COLUMNS}, geom from gis.incidents", cluster.url()
         # Numba's and Python's own files are made on the first run of anybody.
         measured([gridward, "export", "places", str(out / "first.gpkg")])
+        measured([gridward, "export", "places", str(out / "first.parquet")])
+        measured([sys.executable, "-c", PEER_PARQUET, f"{query} limit 9", url, str(out / "first")])
         print(f"{rows} rows, seconds and peak MB; ratio to the peer's time (wanted)")
-        for ending, (driver, wanted) in FORMATS.items():
+        for ending in chosen:
+            if ending == "first":
+                continue
             ours = measured([gridward, "export", "incidents", str(out / f"a.{ending}"), "--columns", COLUMNS, "--no-names"])  # fmt: skip
+            (out / f"a.{ending}").unlink()
+            if ending == "parquet":
+                peer = [sys.executable, "-c", PEER_PARQUET, query, url, str(out / "b.parquet")]
+                told(ending, ours, measured(peer), PARQUET)
+                continue
+            driver, wanted = FORMATS[ending]
             theirs = measured(
                 ["ogr2ogr", "-f", driver, str(out / f"b.{ending.split('.')[0]}"), f"PG:{url}", "-sql", query, "-nln", "incidents",
                  *(["-lco", "ENCODING=UTF-8"] if driver == "ESRI Shapefile" else [])]
             )  # fmt: skip
             told(ending, ours, theirs, wanted)
-        ours = measured([gridward, "export", "incidents", str(out / "a.parquet"), "--columns", COLUMNS, "--no-names"])  # fmt: skip
-        code = (
-            "import sys, geopandas; from sqlalchemy import create_engine;"
-            "geopandas.read_postgis(sys.argv[1], create_engine(sys.argv[2].replace('postgresql:', 'postgresql+psycopg:')))"
-            ".to_parquet(sys.argv[3])"
-        )
-        theirs = measured([sys.executable, "-c", code, query, url, str(out / "b.parquet")])
-        told("parquet", ours, theirs, PARQUET)
+            for made in out.glob("b.*"):
+                made.unlink()
+        if "first" in chosen:
+            first_bytes(gridward, Path(home))
         cluster.stop()
     print("own peak MB of this script", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def first_bytes(gridward: str, home: Path) -> None:
+    """A fresh server, each ending asked twice: seconds to the first byte of the body, and to 1 MB of it."""
+    made = [gridward, "account", "add", "bench", "--role", "analyst", "--password", PASSWORD]
+    subprocess.run(made, check=True, capture_output=True)
+    server = ServerProcess({}, home)
+    server.start()
+    try:
+        with httpx.Client(base_url=server.address, timeout=600) as client:
+            answer = client.post("/api/v1/token", data={"username": "bench", "password": PASSWORD})
+            client.headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"  # fmt: skip
+            for ending in SENT:
+                shown = []
+                for _ in range(2):
+                    began = time.perf_counter()
+                    with client.stream("GET", f"/exports/incidents.{ending}?columns={COLUMNS}") as body:  # fmt: skip
+                        body.raise_for_status()
+                        first, size = 0.0, 0
+                        for piece in body.iter_raw():
+                            first = first or time.perf_counter() - began
+                            size += len(piece)
+                            if size >= 1_000_000:
+                                break
+                    shown.append(f"{first:.2f} / {time.perf_counter() - began:.2f}")
+                    # Who leaves early ends the writing; the next must not share the machine with it.
+                    time.sleep(1)
+                whole = body.headers.get("content-length")
+                said = "sent when it is whole" if whole else f"at most {FIRST_BYTE}"
+                print(f"{ending:8} first byte / first MB   {'   '.join(shown)} s   ({said})", flush=True)  # fmt: skip
+    finally:
+        server.stop()
 
 
 def told(
@@ -109,7 +162,7 @@ def told(
     """One line of the table."""
     print(
         f"{ending:8} ours {ours[0]:6.1f} s {ours[1]:5.0f} MB   peer {theirs[0]:6.1f} s {theirs[1]:5.0f} MB"
-        f"   ratio {ours[0] / theirs[0]:.2f} (at most {wanted}; memory under {MEMORY_MB})",
+        f"   ratio {ours[0] / theirs[0]:.2f} (at most {wanted}; memory under {MEMORY_MB}; load {os.getloadavg()[0]:.1f})",
         flush=True,
     )
 

@@ -119,6 +119,7 @@ def town_map(
         tiles=None,
         prefer_canvas=True,
         control_scale=True,
+        markerZoomAnimation=not clustered,
         zoom_control="bottomright",
         attributionControl=base is not None,
     )
@@ -138,6 +139,8 @@ def town_map(
                 "disableClusteringAtZoom": 17,
                 "showCoverageOnHover": False,
                 "spiderfyOnMaxZoom": True,
+                # Each moving mark would be a layer of its own for the browser: hundreds of them stutter.
+                "animate": False,
             },
             icon_create_function="function(c){return window.gridward.cluster_icon(c)}",
         ).add_to(ground)

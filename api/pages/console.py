@@ -7,9 +7,19 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
 
-from api.deps import DbSession, PageAccount, PageReach, get_language, get_services, require
+from api.deps import (
+    DbSession,
+    Now,
+    PageAccount,
+    PageReach,
+    get_language,
+    get_services,
+    reach,
+    require,
+)
+from api.pages.console_rows import first_rows
 from api.pages.rendering import map_of, page
-from dispatch import reading
+from dispatch import overview, reading
 from dispatch.moves import MOVES, TASK_MOVES
 from dispatch.ready_replies import NOTED
 from grid.models import Unit
@@ -89,13 +99,19 @@ STORY_MESSAGES = (
 
 
 @router.get("/console")
-def console(request: Request, session: DbSession, account: PageAccount) -> Response:
-    """List, map and panel of the same filtered incidents."""
+def console(request: Request, session: DbSession, account: PageAccount, now: Now) -> Response:
+    """List, map and panel of the same filtered incidents; the first rows come with the page."""
     require(account, "console")
+    scope = reach(session, account, now)
+    zone = get_services(request).settings.town.zone
+    first = first_rows(session, request.query_params, scope, get_language(request), now, zone)
     return page(
         request,
         "console.html",
         account=account,
+        first=first,
+        numbers=overview.queue_numbers(session, now, scope),
+        asked=request.query_params,
         bounds=town_bounds(session),
         modules=MODULES,
         may_edit_replies=account.may("edit_replies"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from folium import Map
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.auth import Account
@@ -17,6 +20,8 @@ from maps.page import BaseMap, MapPieces, Mark, render, town_map
 FOLDER = Path(__file__).resolve().parent.parent
 THEME_COOKIE = "gridward_theme"
 THEMES = frozenset({"light", "dark"})
+# Stands in a map that is made once for the nonce of each answer.
+NONCE = "nonce-of-this-answer"
 YEAR_SECONDS = 365 * 24 * 3600
 
 _templates = Environment(
@@ -88,7 +93,24 @@ def map_of(request: Request, *, clustered: bool = False, mark: Mark | None = Non
     """The town's map for this page: the base map of the settings, or a plain ground without one."""
     web = get_services(request).settings.web
     base = BaseMap(web.base_map_url, web.base_map_attribution) if web.base_map_url else None
-    return render(town_map(base=base, clustered=clustered, mark=mark), request.state.csp_nonce)
+    pieces = _town_map(base, clustered) if mark is None else _late(town_map(base=base, mark=mark))
+    nonce: str = request.state.csp_nonce
+    return MapPieces(*(text.replace(NONCE, nonce) for text in astuple(pieces)))
+
+
+@cache
+def _town_map(base: BaseMap | None, clustered: bool) -> MapPieces:
+    return _late(town_map(base=base, clustered=clustered))
+
+
+def _late(ground: Map) -> MapPieces:
+    """The map after the words: its scripts run, in their order, when the page has been read (and may be painted)."""
+    pieces = render(ground, NONCE)
+    return MapPieces(
+        header=pieces.header.replace("<script src=", "<script defer src="),
+        html=pieces.html,
+        script=pieces.script.replace("<script nonce=", '<script type="module" nonce='),
+    )
 
 
 def keep_session(request: Request, answer: Any, secret: str, hours: int) -> None:

@@ -35,6 +35,8 @@ ARGUMENTS = [
 expect.set_options(timeout=20_000)
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
+# The list with its rows as the script shows them: the first rows come with the page, before it can do anything.
+ROWS = "#incidents[aria-busy=false] .line"
 # The browser says so itself when a test takes the network away, or asks for what is refused on purpose.
 EXPECTED_NOISE = (
     "ERR_INTERNET_DISCONNECTED",

@@ -22,6 +22,7 @@ from grid.kept_territory import keep_if_free
 from maps.thematic import MAPS
 from tests.acceptance.site import (
     PHONE,
+    ROWS,
     Spot,
     Visit,
     category_of,
@@ -255,7 +256,7 @@ def test_panels_bubbles_and_sheets_show_words_as_words(
 ) -> None:
     with as_visitor(browser, base, "dispatcher") as seen:
         page = seen.page
-        page.wait_for_selector(".line")
+        page.wait_for_selector(ROWS)
         page.click(f"#row-{number}")
         expect(page.locator("#panel .said")).to_contain_text(ATTACK)
         expect(page.locator("#panel .tasks")).to_contain_text(ATTACK)  # the person's name
@@ -327,7 +328,7 @@ def test_what_is_typed_into_forms_stays_words(
         assert_unhurt(page)
     with as_visitor(browser, base, "dispatcher") as seen:
         page = seen.page
-        page.wait_for_selector(".line")
+        page.wait_for_selector(ROWS)
         page.keyboard.press("n")
         for name in ("description", "address", "category", "name", "phone"):
             page.fill(f"#r-{name}", ATTACK[:40] if name == "phone" else ATTACK)

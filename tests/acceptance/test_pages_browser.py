@@ -13,6 +13,7 @@ from api.services import Services
 from tests.acceptance.site import (
     DESKTOP,
     PHONE,
+    ROWS,
     Visit,
     category_of,
     chromium,
@@ -59,7 +60,7 @@ def test_page(browser: Browser, base: str, path: str, language: str, size: tuple
         seen.page.goto(f"{base}{path}")
         seen.page.wait_for_load_state("networkidle" if path != "/console" else "load")
         if path == "/console":
-            seen.page.wait_for_selector(".line")
+            seen.page.wait_for_selector(ROWS)
         assert seen.page.locator("html").get_attribute("lang") == (
             "zh-CN" if language == "zh" else "en"
         )

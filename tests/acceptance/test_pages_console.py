@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
+from sqlalchemy import text
 
 from api.services import Services
 from tests.acceptance.site import (
+    ROWS,
     Spot,
     Visit,
     category_of,
@@ -48,7 +51,7 @@ def browser() -> Iterator[Browser]:
 def desk(browser: Browser, base: str) -> Iterator[Visit]:
     with visit(browser, base) as seen:
         seen.sign_in("dispatcher")
-        seen.page.wait_for_selector(".line")
+        seen.page.wait_for_selector(ROWS)
         expect(seen.page.locator("#live")).to_have_attribute("data-state", "on")
         yield seen
         seen.assert_clean()
@@ -94,7 +97,7 @@ def test_the_map_shows_the_same_incidents_as_the_list(desk: Visit) -> None:
     on_map = page.evaluate("window.gridward.clusters.getLayers().length")
     assert on_map == 0
     page.click("[data-clear]")
-    page.wait_for_selector(".line")
+    page.wait_for_selector(ROWS)
     placed = page.evaluate("window.gridward.clusters.getLayers().length")
     assert 0 < placed <= page.locator(".line").count()
 
@@ -295,4 +298,44 @@ def test_what_fails_is_said_with_a_way_to_try_again(desk: Visit) -> None:
     expect(page.locator("#incidents")).to_contain_text("数据库没有应答")
     page.unroute("**/api/v1/incidents?**")
     page.click("#incidents .empty button")
-    page.wait_for_selector(".line")
+    page.wait_for_selector(ROWS)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_first_rows_come_with_the_page_and_are_the_scripts_own(
+    browser: Browser, base: str, town_services: Services, language: str
+) -> None:
+    """Without a script the list is there to read; the script's rows look and say the same."""
+    with town_services.sessions() as session:
+        # Far from a full hour, of which the minute between two looks would make the one before.
+        session.execute(
+            text(
+                "update incident set due_at = now() + interval '5 hours 30 minutes' where ended_at is null"
+            )
+        )
+        session.execute(
+            text(
+                "update incident set reported_at = reported_at - interval '400 days', due_at = due_at - interval '3 days'"
+                " where id = (select min(id) from incident where ended_at is null)"
+            )
+        )
+        session.commit()
+    rows = """() => Object.fromEntries([...document.querySelectorAll('.line')].map((row) => [row.dataset.number,
+        [row.textContent, row.querySelector('svg').innerHTML, [...row.querySelectorAll('*')].map((one) => one.getAttribute('class'))]]))"""
+    shown = []
+    for scripts in (False, True):
+        with visit(browser, base, language, java_script_enabled=scripts) as seen:
+            seen.sign_in("dispatcher")
+            seen.page.goto(f"{base}/console?sort=reported_at")
+            if scripts:
+                seen.page.wait_for_selector(ROWS)
+            expect(seen.page.locator("#count")).to_contain_text(re.compile(r"\d"))
+            expect(seen.page.locator(".queues .badge").first).to_have_text(re.compile(r"^\d+$"))
+            shown.append(seen.page.evaluate(rows))
+    plain, scripted = shown
+    assert plain
+    # A minute may have passed between the two.
+    minute = re.compile(r"\d+( min|分)")
+    for number, (words, sign, classes) in plain.items():
+        other = scripted[number]
+        assert (minute.sub("", words), sign, classes) == (minute.sub("", other[0]), *other[1:])

@@ -14,6 +14,7 @@ from grid.core.datums import from_wgs84
 from tests.acceptance.site import (
     DESKTOP,
     PHONE,
+    ROWS,
     Spot,
     Visit,
     category_of,
@@ -54,7 +55,7 @@ def browser() -> Iterator[Browser]:
 def desk(browser: Browser, base: str) -> Iterator[Visit]:
     with visit(browser, base) as seen:
         seen.sign_in("dispatcher")
-        seen.page.wait_for_selector(".line")
+        seen.page.wait_for_selector(ROWS)
         yield seen
         seen.assert_clean()
 
@@ -221,7 +222,7 @@ def test_the_desks_pages_fit_in_both_languages(
     with visit(browser, base, language, size) as seen:
         seen.sign_in("dispatcher")
         for path, ready in (
-            ("/console", ".line"),
+            ("/console", ROWS),
             ("/console/grids", ".grid-row"),
             ("/console/handover", "#lists table"),
         ):

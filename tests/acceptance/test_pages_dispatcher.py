@@ -17,6 +17,7 @@ from sqlalchemy import text
 from api.cli.demonstration import SAMPLE_PASSWORD
 from api.services import Services
 from tests.acceptance.site import (
+    ROWS,
     Spot,
     Visit,
     category_of,
@@ -64,7 +65,7 @@ def browser() -> Iterator[Browser]:
 def desk(browser: Browser, base: str) -> Iterator[Visit]:
     with visit(browser, base) as seen:
         seen.sign_in("dispatcher")
-        seen.page.wait_for_selector(".line")
+        seen.page.wait_for_selector(ROWS)
         yield seen
         seen.assert_clean()
 
@@ -288,7 +289,7 @@ def test_from_typing_to_closing_by_the_keyboard_alone(
     with visit(browser, base) as seen:
         seen.sign_in("operator")
         page = seen.page
-        page.wait_for_selector(".line")
+        page.wait_for_selector(ROWS)
         page.keyboard.press("n")
         page.keyboard.type("站牌下一堆垃圾没人清")
         tab_to(page, "#r-address")
@@ -323,7 +324,7 @@ def test_from_typing_to_closing_by_the_keyboard_alone(
     with visit(browser, base) as seen:
         seen.sign_in("watch_chief")
         page = seen.page
-        page.wait_for_selector(".line")
+        page.wait_for_selector(ROWS)
         page.keyboard.press("/")
         page.keyboard.type(number)
         page.keyboard.press("Enter")

@@ -25,7 +25,7 @@ from api.cli.opening import seed
 from api.migrate import migrate
 from api.services import Services, make_services
 from fixtures.town import make_town
-from tests.acceptance.site import category_of, chromium, report_at, serving, spot_of, visit
+from tests.acceptance.site import ROWS, category_of, chromium, report_at, serving, spot_of, visit
 from tests.databases import TestCluster
 
 INCIDENTS, SLOWER = 10_000, 4
@@ -76,13 +76,14 @@ new PerformanceObserver((list) => { for (const e of list.getEntries()) window.lo
   .observe({ type: 'longtask', buffered: true });
 const note = (name) => { if (name in window.seen) return; window.seen[name] = 0;
   requestAnimationFrame(() => setTimeout(() => { window.seen[name] = performance.now(); }, 0)); };
-const ink = (canvas) => { const { width, height } = canvas; if (!width) return false;
-  const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
-  for (let i = 3; i < data.length; i += 64) if (data[i]) return true; return false; };
+const sheet = new OffscreenCanvas(128, 128).getContext('2d', { willReadFrequently: true });
+const ink = (canvas) => { if (!canvas.width || !canvas.classList.contains('leaflet-tile-loaded')) return false;
+  sheet.clearRect(0, 0, 128, 128); sheet.drawImage(canvas, 0, 0, 128, 128);
+  return sheet.getImageData(0, 0, 128, 128).data.some(Boolean); };
 const look = () => { if (document.querySelector('.line')) note('rows');
   if (!('streets' in window.seen) && [...document.querySelectorAll('.leaflet-pane canvas')].some(ink)) note('streets');
   if (!('rows' in window.seen) || !('streets' in window.seen)) setTimeout(look, 25); };
-addEventListener('DOMContentLoaded', look);
+look();
 """
 HAND = """async ([steps, zooms]) => {
   const map = window.gridward?.map || window.map; const frames = []; let last = performance.now(); let going = true;
@@ -235,7 +236,7 @@ def measure(services: Services, seen: Any, base: str) -> None:
 def opened_plain(page: Page, base: str) -> None:
     """Once without a clock, so that the server has read its rules and the browser its scripts."""
     page.goto(f"{base}/console")
-    page.wait_for_selector(".line", timeout=120_000)
+    page.wait_for_selector(ROWS, timeout=120_000)
     page.wait_for_timeout(1500)
 
 

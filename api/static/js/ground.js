@@ -40,6 +40,7 @@ export class Ground {
     this.chosen = null;
     map.createPane("labels").style.zIndex = 450; // below the marks of incidents
     map.getPane("labels").style.pointerEvents = "none";
+    if (!map.options.markerZoomAnimation) map.getPane("labels").classList.add("leaflet-zoom-hide");
     map.on("moveend", () => this.label());
     if (streetTiles) this.begin();
   }
@@ -84,32 +85,34 @@ export class Ground {
     this.grids = new Map(grids.map((grid) => [grid.code, grid]));
     if (fit && !this.fitted) this.fit();
     if (!this.tiles) this.useTiles();
-    else if (this.loaded) this.tiles.redraw(); // the grids have changed
-    else this.tiles.repaint();
+    else {
+      this.tiles.repaint();
+      if (this.loaded) this.tiles.redraw(); // the grids have changed
+    }
     this.loaded = true;
     this.label();
     return this.grids;
   }
 
   useTiles() {
-    const { grid: colours, no_grid } = window.gridward.styles;
-    this.tiles = this.streetTiles((code) => {
-      // Until the grids have come, the colour that their number has (maps/styles.py).
-      const number = /(\d+)\D*$/.exec(code || "")?.[1];
-      const colour = number ? colours[Number(number) % colours.length] : no_grid;
-      const { color, opacity, weight } = this.style(this.grids.get(code) || { code, colour });
-      return { colour: color, opacity, more: weight - 3 };
-    }).addTo(this.map);
+    const { grid: palette, no_grid, width } = window.gridward.styles;
+    this.tiles = this.streetTiles(() => ({
+      palette, no_grid, width, chosen: this.chosen, opacity: dark() ? 0.85 : 0.9,
+      colours: Object.fromEntries([...this.grids].filter(([, grid]) => grid.colour).map(([code, grid]) => [code, grid.colour])),
+    })).addTo(this.map);
     this.tiles.on("drawn", debounced(80, () => this.label()));
     const box = this.map.getContainer();
-    this.map.on("click", (event) => {
+    this.map.on("click", async ({ latlng }) => {
       if (box.classList.contains("aiming")) return; // the click is for the pin
-      const street = this.tiles.at(event.latlng);
-      if (street) this.open(street.grid_left || street.grid_right, event.latlng);
+      const street = await this.tiles.at(latlng);
+      if (street) this.open(street.grid_left || street.grid_right, latlng);
     });
-    this.map.on("mousemove", (event) => {
-      if (event.originalEvent.buttons) return;
-      box.classList.toggle("over-street", Boolean(this.tiles.at(event.latlng)));
+    let asking = false;
+    this.map.on("mousemove", async ({ latlng, originalEvent }) => {
+      if (originalEvent.buttons || asking) return;
+      asking = true;
+      box.classList.toggle("over-street", Boolean(await this.tiles.at(latlng)));
+      asking = false;
     });
   }
 
@@ -162,7 +165,9 @@ export class Ground {
         if (centre && this.map.getBounds().contains(centre)) this.write(centre, grid.code, 0, "grid-label");
       }
     } else if (zoom >= NAMES_FROM_ZOOM) {
-      this.nameStreets(this.tiles ? this.tiles.named() : await this.streetsInView());
+      const names = await (this.tiles ? this.tiles.named() : this.streetsInView());
+      if (this.map.getZoom() !== zoom) return; // another view by now, with its own names
+      this.nameStreets(names);
     }
     this.names.addTo(this.map);
   }

@@ -20,13 +20,18 @@ export const ENDED = new Set(["closed", "refused", "declined", "voided", "merged
 export const lampOf = (incident) => (ENDED.has(incident.status) ? "ended" : incident.lamp || "waiting");
 
 const parser = new DOMParser();
+const drawn = new Map(); // shape and size → the element that is copied: reading a drawing costs more than a copy
 
 /** An SVG element; every part of it comes from the tables above. */
 export function mark(incident, size_px = 22) {
   const shapes = window.gridward?.styles?.shape || SHAPE_OF;
   const shape = SHAPES[shapes[incident.status]] || SHAPES.circle;
-  const source = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="${size_px}" height="${size_px}" aria-hidden="true">${shape}</svg>`;
-  const svg = document.importNode(parser.parseFromString(source, "image/svg+xml").documentElement, true);
+  const key = `${size_px} ${shape}`;
+  if (!drawn.has(key)) {
+    const source = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="${size_px}" height="${size_px}" aria-hidden="true">${shape}</svg>`;
+    drawn.set(key, document.importNode(parser.parseFromString(source, "image/svg+xml").documentElement, true));
+  }
+  const svg = drawn.get(key).cloneNode(true);
   svg.setAttribute("class", `sign lamp-${lampOf(incident)}`);
   return svg;
 }

@@ -14,13 +14,23 @@ export class List {
     this.head = $("#count");
     this.foot = $("#list-foot");
     Object.assign(this, { onChoose, onMore, onRetry, onClear, onMarked });
-    this.rows = new Map();
+    // The first rows have come with the page (console_rows.html): what is done to a row is heard by the list.
+    this.rows = new Map([...this.box.children].map((row) => [row.dataset.number, row]));
+    this.shown = new Map(); // number → what its row shows
     this.chosen = null;
     this.fresh = new Set();
     this.items = new Map();
     this.ticked = new Set();
     this.lastTicked = null;
     this.box.addEventListener("keydown", (event) => this.key(event));
+    this.box.addEventListener("mousedown", (event) => { if (event.shiftKey) event.preventDefault(); });
+    this.box.addEventListener("click", (event) => {
+      const number = event.target.closest(".line")?.dataset.number;
+      if (!number) return;
+      if (event.shiftKey || event.ctrlKey || event.metaKey || event.target.closest(".tick")) this.tick(number, event.shiftKey);
+      else this.onChoose(number);
+    });
+    for (const [number, row] of this.rows) this.dragged(row, number);
   }
 
   waiting() {
@@ -35,7 +45,9 @@ export class List {
   }
 
   failed(problem) {
+    this.box.setAttribute("aria-busy", "false");
     this.rows.clear();
+    this.shown.clear();
     this.head.textContent = t("console.failed");
     fill(this.foot);
     fill(this.box, h("li", { class: "empty", role: "presentation" }, icon("warning"),
@@ -44,13 +56,16 @@ export class List {
   }
 
   show(items, total, { narrowed, least }) {
-    this.rows.clear();
+    this.box.setAttribute("aria-busy", "false");
+    const before = this.rows;
+    this.rows = new Map();
     this.items = new Map(items.map((incident) => [incident.number, incident]));
     // What is out of sight is not moved by accident.
     for (const number of this.ticked) if (!this.items.has(number)) this.ticked.delete(number);
     this.onMarked();
     this.head.textContent = t(least ? "console.count_least" : "console.count", { n: total });
     if (!items.length) {
+      this.shown.clear();
       fill(this.foot);
       fill(this.box, h("li", { class: "empty", role: "presentation" }, icon(narrowed ? "filter" : "tick-circle"),
         h("p", { text: t(narrowed ? "console.none_match" : "console.none") }),
@@ -58,7 +73,22 @@ export class List {
       return;
     }
     const keep = this.box.scrollTop;
-    fill(this.box, items.map((incident) => this.row(incident)));
+    // A row that shows the same stays the same element, with the focus that it may have.
+    const shown = new Map();
+    for (const incident of items) {
+      const { number } = incident;
+      const look = this.look(incident);
+      const words = JSON.stringify(look);
+      shown.set(number, words);
+      this.rows.set(number, this.shown.get(number) === words ? before.get(number) : this.row(number, look));
+    }
+    this.shown = shown;
+    if (this.box.children.length !== this.rows.size || [...this.rows.values()].some((row, i) => this.box.children[i] !== row)) {
+      const focused = before.size && this.box.contains(document.activeElement) ? document.activeElement.dataset?.number : null;
+      fill(this.box, [...this.rows.values()]);
+      if (focused && !this.box.contains(document.activeElement)) this.rows.get(focused)?.focus({ preventScroll: true });
+    }
+    this.paintTicks();
     this.box.scrollTop = keep;
     const rest = total - items.length;
     fill(this.foot, rest > 0 && h("button", { class: "button wide", type: "button", on: { click: this.onMore },
@@ -66,41 +96,52 @@ export class List {
     this.choose(this.chosen, false);
   }
 
-  row(incident) {
+  /** All that a row shows. */
+  look(incident) {
     const lamp = lampOf(incident);
-    const people = [...new Set((incident.tasks || []).filter((task) => !GIVEN_UP.has(task.status)).map((task) => task.assignee?.name).filter(Boolean))].join("、");
     const time = ENDED.has(incident.status) || incident.disposed_at ? "" : left(incident.due_at);
+    const people = [...new Set((incident.tasks || []).filter((task) => !GIVEN_UP.has(task.status)).map((task) => task.assignee?.name).filter(Boolean))].join("、");
+    return {
+      status: incident.status, lamp, time, fresh: this.fresh.has(incident.number),
+      worst: lamp === "red" && Date.now() - new Date(incident.due_at) > BADLY_MS,
+      category: named(incident.category) || t("incident.no_category"), description: incident.description || "",
+      where: [incident.segment?.street || incident.address, incident.grid?.name, people].filter(Boolean).join(" · "),
+      chip: incident.queue ? word("queue", incident.queue) : word("status", incident.status), waits: Boolean(incident.queue),
+      reported_at: incident.reported_at, reported: moment(incident.reported_at),
+    };
+  }
+
+  row(number, look) {
     const row = h("li", {
-      class: `line ${this.fresh.has(incident.number) ? "fresh" : ""}`, role: "option", id: `row-${incident.number}`,
-      tabindex: "-1", "aria-selected": "false", "aria-checked": String(this.ticked.has(incident.number)), dataset: { number: incident.number },
-      on: { click: (event) => {
-        if (event.shiftKey || event.ctrlKey || event.metaKey || event.target.closest(".tick")) this.tick(incident.number, event.shiftKey);
-        else this.onChoose(incident.number);
-      }, mousedown: (event) => { if (event.shiftKey) event.preventDefault(); } },
+      class: `line ${look.fresh ? "fresh" : ""}`, role: "option", id: `row-${number}`,
+      tabindex: "-1", "aria-selected": "false", "aria-checked": "false", dataset: { number },
     },
       h("span", { class: "tick", title: t("bulk.mark") }),
-      mark(incident, 20),
+      mark({ status: look.status, lamp: look.lamp }, 20),
       h("div", { class: "grow" },
         h("div", { class: "row" },
-          h("b", { class: "grow cut", text: named(incident.category) || t("incident.no_category") }),
-          time && h("span", { class: `chip ${lamp}${lamp === "red" && Date.now() - new Date(incident.due_at) > BADLY_MS ? " worst" : ""}`, text: time })),
-        h("p", { class: "cut", text: incident.description || "" }),
-        h("p", { class: "cut muted small", text: [incident.segment?.street || incident.address, incident.grid?.name, people].filter(Boolean).join(" · ") }),
+          h("b", { class: "grow cut", text: look.category }),
+          look.time && h("span", { class: `chip ${look.lamp}${look.worst ? " worst" : ""}`, text: look.time })),
+        h("p", { class: "cut", text: look.description }),
+        h("p", { class: "cut muted small", text: look.where }),
         h("p", { class: "row small" },
-          h("span", { class: "number muted", text: incident.number }),
-          incident.queue
-            ? h("span", { class: "chip amber", text: word("queue", incident.queue) })
-            : h("span", { class: "chip", text: word("status", incident.status) }),
+          h("span", { class: "number muted", text: number }),
+          h("span", { class: look.waits ? "chip amber" : "chip", text: look.chip }),
           h("span", { class: "grow" }),
-          h("time", { class: "muted", datetime: incident.reported_at, text: moment(incident.reported_at) }))));
-    draggable(row, () => (this.ticked.has(incident.number) ? [...this.ticked] : [incident.number]));
-    this.rows.set(incident.number, row);
+          h("time", { class: "muted", datetime: look.reported_at, text: look.reported }))));
+    return this.dragged(row, number);
+  }
+
+  dragged(row, number) {
+    draggable(row, () => (this.ticked.has(number) ? [...this.ticked] : [number]));
     return row;
   }
 
   choose(number, scroll = true) {
-    this.rows.get(this.chosen)?.setAttribute("aria-selected", "false");
-    for (const row of this.rows.values()) row.tabIndex = -1;
+    for (const row of this.rows.values()) {
+      row.setAttribute("aria-selected", "false");
+      row.tabIndex = -1;
+    }
     this.chosen = number;
     const row = this.rows.get(number) || this.rows.values().next().value;
     if (row) row.tabIndex = 0;
@@ -156,8 +197,12 @@ export class List {
   }
 
   paint() {
-    for (const [number, row] of this.rows) row.setAttribute("aria-checked", String(this.ticked.has(number)));
+    this.paintTicks();
     this.onMarked();
+  }
+
+  paintTicks() {
+    for (const [number, row] of this.rows) row.setAttribute("aria-checked", String(this.ticked.has(number)));
   }
 
   step(row) {

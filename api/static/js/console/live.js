@@ -2,11 +2,11 @@
 import { $ } from "../dom.js";
 import { t } from "../messages.js";
 
-export function follow(onIncident, onBack) {
+/** `onOpen` at every opening, the first too: what is read from then on misses nothing that the feed has not told. */
+export function follow(onIncident, onOpen) {
   const light = $("#live");
   let source = null;
   let wait_ms = 1000;
-  let was_down = false;
   let last_id = "";
 
   function say(state) {
@@ -19,15 +19,13 @@ export function follow(onIncident, onBack) {
     source.addEventListener("open", () => {
       say("on");
       wait_ms = 1000;
-      if (was_down) onBack();
-      was_down = false;
+      onOpen();
     });
     source.addEventListener("incident", (event) => {
       last_id = event.lastEventId || last_id;
       onIncident(JSON.parse(event.data));
     });
     source.addEventListener("error", () => {
-      was_down = true;
       say("off");
       if (source.readyState !== EventSource.CLOSED) return;
       setTimeout(open, wait_ms);

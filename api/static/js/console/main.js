@@ -29,6 +29,7 @@ let report = null;
 let fitted = false; // a map that was not shown yet has no size to fit the town into
 let sound = localStorage.getItem("gridward_sound") === "on";
 const fresh = new Set();
+const seen = new Set();
 
 const filters = new Filters($("#filters"), () => { pages = 1; load(); saved.show(); });
 const saved = new Saved($("#saved"), filters);
@@ -41,6 +42,11 @@ const list = new List({
   onClear: () => filters.set(null),
   onMarked: () => bulk?.show(),
 });
+// The first rows have come with the page. All is read when the feed is open, or a second later without it.
+let begun = false;
+const begin = () => { begun = true; load(); counts(); };
+follow(onIncident, begin);
+setTimeout(() => { if (!begun) begin(); }, 1000);
 const ground = new Ground(map, { streetTiles, onGrid: (code) => { map.closePopup(); filters.set({ grid: code }); } });
 const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onOpen: (number) => choose(number), onChanged: (incident) => { marks.choose(incident, { pan: false }); load(); counts(); } });
 
@@ -163,7 +169,6 @@ $("#fresh").addEventListener("click", () => {
   if (number) choose(number);
 });
 
-const seen = new Set();
 function onIncident(event) {
   const isNew = !seen.has(event.number) && !items.some((incident) => incident.number === event.number) && event.version === 1;
   seen.add(event.number);
@@ -207,8 +212,6 @@ showSound();
 drawLegend();
 let choices = loadChoices();
 choices.then((got) => { panel.categories = got.categories; filters.fillCategories(got.categories); }, (problem) => toast(problem.message, "red"));
-load();
-counts();
 ground.load({ fit: map.getSize().x > 0 }).then((grids) => {
   fitted = map.getSize().x > 0;
   filters.fillGrids(grids);
@@ -218,7 +221,6 @@ ground.load({ fit: map.getSize().x > 0 }).then((grids) => {
   box.replaceChildren(h("p", { text: problem.message }));
   box.hidden = false;
 });
-follow(onIncident, () => { load(); counts(); });
 setInterval(() => list.show(items, total, { narrowed: filters.narrowed, least }), 60000); // what is left of a limit grows less
 const opened = new URLSearchParams(location.search).get("incident");
 if (opened) choose(opened);

@@ -66,7 +66,7 @@ class Commands:
         """Ends the process that the others are forked from."""
         if self._server.stdin is not None:
             self._server.stdin.close()
-        self._server.wait(10)
+        self._server.wait(60)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

@@ -17,6 +17,7 @@ from api.cli.opening import seed
 from api.migrate import migrate
 from api.services import Services, make_services
 from fixtures.town import make_town
+from tests.commands import Commands
 from tests.databases import TestCluster
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -89,6 +90,22 @@ def town_services(cluster: TestCluster, town_template: str) -> Iterator[Services
         services = make_services(cluster.settings(url))
         yield services
         services.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def town_url(cluster: TestCluster, town_template: str) -> Iterator[str]:
+    """The URL of a copy of the invented town, for one module."""
+    with cluster.database(town_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def town_commands(town_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """`gridward` on the town of `town_url`, with a home of its own."""
+    home = str(tmp_path_factory.mktemp("home"))
+    commands = Commands({"GRIDWARD_HOME": home, "GRIDWARD_DATABASE_URL": town_url})
+    yield commands
+    commands.close()
 
 
 @pytest.fixture

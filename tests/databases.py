@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -63,3 +64,9 @@ class TestCluster:
     def stop(self) -> None:
         """Stops the server."""
         self.cluster.stop()
+
+
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    """What a database answers, asked past the program."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()

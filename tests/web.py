@@ -97,7 +97,7 @@ def server_thread(services: Services) -> Iterator[str]:
     wait_for(address)
     yield address
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 class ServerProcess:
@@ -135,13 +135,16 @@ class ServerProcess:
 
 
 def wait_for(
-    address: str, process: subprocess.Popen[bytes] | None = None, log: Path | None = None
+    address: str,
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+    path: str = "/readyz",
 ) -> None:
     """Returns when the server is ready; fails with its last words when it has gone."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{address}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{address}{path}", timeout=5).status_code == 200:
                 return
         if process is not None and process.poll() is not None:
             break

@@ -35,35 +35,8 @@ from tests.ground import (
     street,
     two_grids,
 )
+from tests.real_streets import KEPT, OSM_FILES
 
-OSM_FILES = [
-    "europe/helsinki-center.osm.pbf",
-    "china/shanghai-west-roads.osm.pbf",
-    "china/beijing-xueyuan-south.osm",
-]
-# The classes of highway that are kept, from DECISIONS.md and not from our reader.
-KEPT = frozenset(
-    [
-        "motorway",
-        "trunk",
-        "primary",
-        "secondary",
-        "tertiary",
-        "unclassified",
-        "residential",
-        "living_street",
-        "road",
-        "service",
-        "busway",
-        "pedestrian",
-        "footway",
-        "path",
-        "steps",
-        "cycleway",
-        "bridleway",
-        "track",
-    ]
-)
 PAVEMENT = frozenset(["sidewalk", "crossing", "traffic_island", "access_aisle", "link"])
 GEOD = Geod(ellps="WGS84")
 LATER = MORNING + timedelta(days=30)

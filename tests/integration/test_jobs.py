@@ -100,7 +100,7 @@ def test_a_worker_runs_it_commits_and_lives(empty_services: Services) -> None:
         assert worker_state(session, datetime.now(UTC)) == "alive"
     stop.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
         assert not thread.is_alive()
     with empty_services.sessions() as session:
         assert worker_state(session, datetime.now(UTC)) == "none"
@@ -142,7 +142,7 @@ def test_two_workers_never_do_the_same_at_once(empty_services: Services) -> None
 
     def slow(session: Session, desk: Desk, now: datetime) -> None:
         begun.set()
-        end.wait(10)
+        end.wait(60)
 
     jobs.JOBS["slow"] = slow
     try:
@@ -150,10 +150,10 @@ def test_two_workers_never_do_the_same_at_once(empty_services: Services) -> None
             target=lambda: results.append(jobs.run_job(empty_services, "slow", {}))
         )
         first.start()
-        assert begun.wait(10)
+        assert begun.wait(60)
         assert jobs.run_job(empty_services, "slow", {}) is False
         end.set()
-        first.join(10)
+        first.join(60)
     finally:
         del jobs.JOBS["slow"]
     assert results == [True]

@@ -70,7 +70,7 @@ def at_work(services: Services, count: int = 1) -> Iterator[None]:
     finally:
         stop.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(120)
 
 
 def report(services: Services, **more: Any) -> tuple[str, int | None]:

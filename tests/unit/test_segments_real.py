@@ -18,32 +18,8 @@ from pyproj import Geod
 from grid.segments import Segmentation, cut
 from grid.sources.osm import read_osm
 from grid.sources.vector import read_streets
+from tests.real_streets import KEPT, OSM_FILES
 
-FILES = [
-    "europe/helsinki-center.osm.pbf",
-    "china/shanghai-west-roads.osm.pbf",
-    "china/beijing-xueyuan-south.osm",
-]
-KEPT = [
-    "motorway",
-    "trunk",
-    "primary",
-    "secondary",
-    "tertiary",
-    "unclassified",
-    "residential",
-    "living_street",
-    "road",
-    "service",
-    "busway",
-    "pedestrian",
-    "footway",
-    "path",
-    "steps",
-    "cycleway",
-    "bridleway",
-    "track",
-]
 CAMBRIDGE = {
     "name": "Street",
     "left_from": "L_From",
@@ -74,7 +50,7 @@ def highways_by_gdal(path: Path) -> Any:
     return lines[kept & ~(walked & beside) & ~tagged("area", "yes") & ~tagged("indoor", "yes")]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", OSM_FILES)
 def test_length_equals_the_highways_counted_by_gdal(shared_data: Path, name: str) -> None:
     lines = highways_by_gdal(shared_data / name)
     expected_m = sum(Geod(ellps="GRS80").geometry_length(shape) for shape in lines.geometry)
@@ -83,7 +59,7 @@ def test_length_equals_the_highways_counted_by_gdal(shared_data: Path, name: str
     assert found_m == pytest.approx(expected_m, rel=0.001)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", OSM_FILES)
 def test_no_two_segments_of_a_level_cross_inside(shared_data: Path, name: str) -> None:
     segments = town(shared_data / name).segments
     shapes, level = segments.geometry.values, segments["level"].to_numpy()
@@ -91,7 +67,7 @@ def test_no_two_segments_of_a_level_cross_inside(shared_data: Path, name: str) -
     assert int(((a < b) & (level[a] == level[b])).sum()) == 0
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", OSM_FILES)
 def test_reading_twice_gives_the_same(shared_data: Path, name: str) -> None:
     again = cut(read_osm(shared_data / name).streets)
     first = town(shared_data / name)
@@ -101,7 +77,7 @@ def test_reading_twice_gives_the_same(shared_data: Path, name: str) -> None:
     assert first.crossings["source_key"].is_unique
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", OSM_FILES)
 def test_segments_run_from_crossing_to_crossing(shared_data: Path, name: str) -> None:
     """Where just two segments meet, the street changes there: else they would be one."""
     segments = town(shared_data / name).segments
@@ -119,7 +95,7 @@ def test_segments_run_from_crossing_to_crossing(shared_data: Path, name: str) ->
 
 
 def test_elevated_roads_and_dual_carriageways_of_shanghai(shared_data: Path) -> None:
-    streets = read_osm(shared_data / FILES[1]).streets
+    streets = read_osm(shared_data / OSM_FILES[1]).streets
     named = streets[streets["name"] == "延安西路"]
     assert (named["form"] == "dual").mean() > 0.5
     assert streets.loc[streets["oneway"] == "no", "form"].isin(["single", "ramp"]).all()

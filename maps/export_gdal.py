@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyogrio
+from pyproj import CRS
 
 from maps.dictionary import columns_of, dictionary
 from maps.export_formats import Job
@@ -19,6 +20,7 @@ from maps.export_geojson import DECIMALS
 from maps.export_styles import qml
 from maps.flatgeobuf import write_indexed
 from maps.layers import Layer
+from maps.point_shapes import write_parts
 
 # A file half-written at a power cut is thrown away anyway: it has not got its name yet. The index of places goes to
 # the disk when it outgrows its share of memory.
@@ -106,13 +108,25 @@ def write_kml(job: Job) -> None:
 def write_shapefile(job: Job) -> None:
     """A zip of .shp, .shx, .dbf, .prj, .cpg and a readme that tells which short name stands for which column."""
     folder = Path(tempfile.mkdtemp(prefix=".shp-", dir=job.file.parent))
+    name = job.layer.name
     try:
-        shape = folder / f"{job.layer.name}.shp"
-        columns = [name for name in job.batches.schema.names if name != "geom"]
-        short = short_names(columns)
-        _write(_narrow(_renamed(job, short), short), "ESRI Shapefile", {"ENCODING": "UTF-8"}, shape)
-        (folder / "README.txt").write_text(_readme(job, short), encoding="utf-8")
+        short = short_names([column for column in job.batches.schema.names if column != "geom"])
+        renamed = _renamed(job, short)
         with zipfile.ZipFile(job.file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+            packed.writestr("README.txt", _readme(job, short))
+            if job.layer.geometry == "Point":
+                write_parts(renamed.batches, folder, name, packed)
+                packed.writestr(f"{name}.cpg", "UTF-8")
+                packed.writestr(
+                    f"{name}.prj", CRS.from_user_input(job.target.wkt).to_wkt("WKT1_ESRI")
+                )
+                return
+            _write(
+                _narrow(renamed, short),
+                "ESRI Shapefile",
+                {"ENCODING": "UTF-8"},
+                folder / f"{name}.shp",
+            )
             for part in sorted(folder.iterdir()):
                 packed.write(part, part.name)
     finally:

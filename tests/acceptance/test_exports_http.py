@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,6 +173,40 @@ def test_a_failed_job_says_why(desk: Office) -> None:
         time.sleep(0.05)
     assert (told["status"], told["code"]) == ("failed", "export.where_unfit")
     assert "division by zero" in told["detail"]
+
+
+def test_a_job_cancelled_under_way_tells_its_rows_and_leaves_no_file(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports: ExportDesk = desk.client.app.state.exports  # type: ignore[attr-defined]
+    headers = {"Authorization": f"Bearer {desk.token('analyst')}"}
+    reached, cancelled = threading.Event(), threading.Event()
+    note = exports._note
+
+    def noting(job_id: str, **values: Any) -> bool:
+        kept = note(job_id, **values)
+        if values.get("rows") and not reached.is_set():
+            reached.set()
+            cancelled.wait(60)
+        return kept
+
+    monkeypatch.setattr(exports, "_note", noting)
+    monkeypatch.setattr("api.export_desk.NOTE_SECONDS", 0.0)
+    monkeypatch.setattr("maps.export_rows.BATCH_BYTES", 2000)
+    wish = {"layer": "segments", "ending": "geojson"}
+    url = desk.client.post("/exports/jobs", json=wish, headers=headers).json()["url"]
+    assert reached.wait(60)
+    told = desk.client.get(url, headers=headers).json()
+    assert told["status"] == "running"
+    assert told["rows"] > 0
+    assert desk.client.delete(url, headers=headers).status_code == 204
+    cancelled.set()
+    for _ in range(1200):
+        if told["id"] not in exports._own:
+            break
+        time.sleep(0.05)
+    assert desk.client.get(url, headers=headers).json()["status"] == "cancelled"
+    assert [file.name for file in exports.folder.iterdir() if told["id"] in file.name] == []
 
 
 def test_nothing_is_left_in_the_folder(desk: Office) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, Page, Response, Route, expect
 from sqlalchemy import text
 
 from api.cli.demonstration import SAMPLE_PASSWORD
@@ -195,9 +195,23 @@ def test_the_resident_words_are_shown_before_they_go_out(
             {"n": number},
         )
         session.commit()
+    held: list[Route] = []
+
+    def late(route: Route) -> None:
+        """The first question is answered after the second: what is shown must be the newer all the same."""
+        if not held:
+            held.append(route)
+            return
+        for waiting in (route, held[0]):
+            waiting.fulfill(response=waiting.fetch())
+
+    page.route("**/resident-words*", late)
     page.locator(f"#row-{number}").click()
-    page.click("[data-move=ask_reporter]")
-    page.locator(".ready button", has_text="具体在什么位置").click()
+    with page.expect_request("**/resident-words*"):
+        page.click("[data-move=ask_reporter]")
+    with page.expect_response("**/resident-words*note=%*"):
+        page.locator(".ready button", has_text="具体在什么位置").click()
+    page.wait_for_timeout(500)
     shown = page.locator("[data-resident-words]")
     expect(shown).to_contain_text("请问具体在什么位置")
     expect(shown).to_contain_text("1 人")

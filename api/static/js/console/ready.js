@@ -1,6 +1,6 @@
 // Ready-made replies beside a note, and what the reporter will read of it.
 import { debounced, fill, h, icon } from "../dom.js";
-import { get } from "../api.js";
+import { get, latest } from "../api.js";
 import { t } from "../messages.js";
 
 let asked = null;
@@ -30,13 +30,15 @@ function put(note, words) {
 /** What the reporter would be sent, renewed while the note is written; nothing for moves that residents do not hear of. */
 export function residentWords(incident, move, note) {
   const box = h("div", { class: "note small", hidden: true, "aria-live": "polite", dataset: { residentWords: "" } });
+  const ask = latest(); // an answer to words that have changed since comes too late
   const show = debounced(300, async () => {
     try {
-      const said = await get(`incidents/${encodeURIComponent(incident.number)}/resident-words`, { move, note: note.value.trim().slice(0, 1000) });
+      const said = await ask(`incidents/${encodeURIComponent(incident.number)}/resident-words`, { move, note: note.value.trim().slice(0, 1000) });
       box.hidden = !said.title;
       fill(box, icon("person"), h("div", {}, h("b", { class: "block", text: t(said.told ? "ready.resident_reads" : "ready.resident_silent", { n: said.told }) }),
         h("span", { class: "block", text: said.title }), h("span", { class: "block muted", text: said.body })));
-    } catch {
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
       box.hidden = true; // a help: the move itself says what is wrong
     }
   });

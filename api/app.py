@@ -32,6 +32,7 @@ from api.routes import (
     ground,
     health,
     incidents,
+    intake,
     live,
     notices,
     outgoing,
@@ -96,6 +97,8 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
     for module in (
+        # First, because every address is compared in this order: reports come most often.
+        intake,
         qgis,
         exports,
         systems,

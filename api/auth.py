@@ -36,6 +36,8 @@ class Account:
     # What a program's token is limited to; None is everything the role may.
     token_scopes: frozenset[str] | None = None
     must_change: bool = False
+    # The unit of the person behind it, id and name, where it was read along.
+    unit: tuple[int | None, str | None] | None = None
 
     def may(self, permission: str) -> bool:
         """Whether the role has the permission and the token, if it is limited, was given it."""
@@ -134,16 +136,19 @@ def account_of(session: Session, secret: str, kind: str, now: datetime) -> Accou
     """Whose session or token this is; None when it is unknown, ended or of a disabled account."""
     rows = ask(
         session,
-        "select a.id, a.username, a.name, a.role, a.staff_id, k.csrf, k.scopes, a.must_change"
-        " from access_key k join account a on a.id = k.account_id where k.secret_hash = %s"
+        "select a.id, a.username, a.name, a.role, a.staff_id, k.csrf, k.scopes, a.must_change, u.id, u.name"
+        " from access_key k join account a on a.id = k.account_id left join staff s on s.id = a.staff_id"
+        " left join unit u on u.id = s.unit_id where k.secret_hash = %s"
         " and k.kind = %s and k.expires_at > %s and a.disabled_at is null",
         [digest(secret), kind, now],
     )
     if not rows:
         return None
-    key, username, name, role, staff_id, csrf, scopes, must_change = rows[0]
+    key, username, name, role, staff_id, csrf, scopes, must_change, *unit = rows[0]
     limited = None if scopes is None else frozenset(scopes)
-    return Account(key, username, name, role, staff_id, csrf, limited, must_change)
+    return Account(
+        key, username, name, role, staff_id, csrf, limited, must_change, (unit[0], unit[1])
+    )
 
 
 def known_as(row: AccountRow, csrf: str = "", scopes: list[str] | None = None) -> Account:

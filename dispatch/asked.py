@@ -19,6 +19,8 @@ class Actor:
     key: str
     role: str
     staff_id: int | None
+    # The person's unit, id and name, where it is known already.
+    unit: tuple[int | None, str | None] | None = None
 
     @property
     def person(self) -> str:

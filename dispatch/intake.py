@@ -7,7 +7,7 @@ committed by the caller before its answer leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from dispatch.chase_rules import Occasion, plan
 from dispatch.decisions import Heard, Versions, answerer_of, decision
 from dispatch.duplicates import MachineReport, attach, repeated, rules_of
 from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
+from dispatch.fresh import Names, row_of
 from dispatch.incidents import Line
 from dispatch.linkage import Helper, helpers_of
 from dispatch.models import INCIDENT_NUMBERS
@@ -42,13 +43,14 @@ from dispatch.tasks import Offer, Timing, facts_with, offer_notices, offers_of, 
 from dispatch.worktime import reaches_unofficial
 from grid.book import Ground, GroundBook
 from grid.cells import CELL_AT, cell_at
+from grid.change_counts import Marks
 from grid.core.bulk import ewkt_point
 from grid.core.database import ask
 from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
 from grid.crews import Crew
 from grid.locate import crew_of
-from grid.town import town_facts
+from grid.town import town_and_marks, town_facts
 
 LONGEST_TEXT = 10_000
 STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
@@ -57,7 +59,8 @@ CLOCK_AHEAD = timedelta(minutes=10)
 
 _LOOKED_UP = f"""
 select nextval('{INCIDENT_NUMBERS}'),
-    (select u.name from staff s join unit u on u.id = s.unit_id where s.id = %s::bigint),
+    (select jsonb_agg(jsonb_build_array(s.id, s.name, u.name)) from staff s
+        left join unit u on u.id = s.unit_id where s.id = any(%s::bigint[])),
     ({CELL_AT})
 """  # noqa: S608 (made of constants)
 
@@ -85,14 +88,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class JustTaken:
+    """What is known of an incident that was taken in a moment ago, so that its answer reads nothing again."""
+
+    row: dict[str, Any]
+    standing: Standing
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """The incident a report became; `created` False when the same report had come before, or a machine's was attached."""
 
     incident_id: int
     number: str
     created: bool
-    # The rules it was taken in by, where it is new.
-    catalogue: Catalogue | None = None
+    # Where it is new: as `dispatch.reading` would give it, how it stands, and the rules it was taken in by.
+    new: JustTaken | None = None
 
 
 class Desk:
@@ -103,6 +115,7 @@ class Desk:
         self.zone = ZoneInfo(settings.time_zone)
         self._ground = GroundBook()
         self._catalogue = CatalogueBook(settings)
+        self._rules: tuple[Catalogue, Rules] | None = None
 
     def read(self, session: Session) -> tuple[Ground | None, Catalogue]:
         """The ground (None in a town without streets) and the catalogue as they stand."""
@@ -112,6 +125,16 @@ class Desk:
             return None, self._catalogue.read(session, (0, last_change(session)))
         town = ground.town
         return ground, self._catalogue.read(session, (town.ground_version, town.rules_version))
+
+    def read_for_report(self, session: Session) -> tuple[Ground | None, Catalogue, Marks | None]:
+        """`read`, and in the same statement the counters by which places are found in memory."""
+        try:
+            town, marks = town_and_marks(session)
+        except Conflict:
+            return None, self._catalogue.read(session, (0, last_change(session))), None
+        ground = self._ground.read(session, town)
+        rules = self._catalogue.read(session, (town.ground_version, town.rules_version))
+        return ground, rules, marks
 
     def catalogue(self, session: Session) -> Catalogue:
         """The catalogue alone, for work that reads no words: the gazetteer is not built."""
@@ -123,6 +146,11 @@ class Desk:
 
         Raises BadInput `settings.merged_stations`.
         """
+        if self._rules is None or self._rules[0] is not catalogue:
+            self._rules = catalogue, self._made_rules(catalogue)
+        return self._rules[1]
+
+    def _made_rules(self, catalogue: Catalogue) -> Rules:
         chosen = self.settings
         return Rules(
             also=dict(Rules().also) | merged_stations(chosen.merged_stations),
@@ -164,7 +192,7 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     `report.in_future`, `report.no_way_to_tell`; Conflict `incident.key_reused` when a key comes back with another report.
     """
     _check(report, now)
-    ground, catalogue = desk.read(session)
+    ground, catalogue, marks = desk.read_for_report(session)
     channel = catalogue.channel(report.channel)
     category = catalogue.category_at(report.category, now)
     before = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
@@ -174,7 +202,7 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         again = repeated(session, report.idempotency_key, channel.code, report.external_id)
         if again is not None:
             return Taken(*again, False)
-    placement = _place(session, desk, ground, report, now)
+    placement = _place(session, desk, ground, report, now, marks)
     if channel.machine and category is not None and not placement.waits:
         attached = _attached(session, desk, channel, category, placement, report, actor, now)
         if attached is not None:
@@ -182,13 +210,15 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
     crew = crew_for(session, placement, now)
     routed = route(placement, category, crew)
     lead = routed.answering.person.id if routed.answering else None
-    serial, unit, cell = _looked_up(session, placement, lead)
+    helpers = linked(desk, category, crew, lead)
+    serial, people, cell = _looked_up(session, placement, lead, helpers)
+    unit = people[lead][1] if lead in people else None
     opened = open_incident(
         desk, catalogue, channel, category, placement, routed, actor, now, unit, report.fixed_by
     )
     offers: tuple[Offer, ...] = ()
     if opened.standing.facts.state is State.IN_DISPOSAL and routed.post:
-        offers = offers_of(routed.post, lead, None, linked(desk, category, crew, lead))
+        offers = offers_of(routed.post, lead, None, helpers)
     standing = replace(opened.standing, facts=facts_with(opened.standing.facts, offers))
     number = incidents.number_of(serial, now, desk.zone)
     replaced = replaced_by(catalogue, report.category, category)
@@ -235,20 +265,22 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         occasions=occasions_of(standing, catalogue, category, now),
         wake_at=timing.accept_by,
     )
-    incident_id = record(session, new, now)
-    if incident_id is None:
+    recorded = record(session, new, now)
+    if recorded is None:
         return _raced(session, report, channel)
-    return Taken(incident_id, number, True, catalogue)
+    row = row_of(new, recorded, Names(category, placement, people))
+    return Taken(recorded.id, number, True, JustTaken(row, standing, catalogue))
 
 
 def _looked_up(
-    session: Session, placement: Placement, lead: int | None
-) -> tuple[int, str | None, str | None]:
-    """A new incident's serial, the unit of whoever answers and the cell of the place, in one statement."""
+    session: Session, placement: Placement, lead: int | None, helpers: Sequence[Helper]
+) -> tuple[int, dict[int, tuple[str, str | None]], str | None]:
+    """A new incident's serial, name and unit of whoever gets a task, and the cell of the place, in one statement."""
     known = not placement.waits and placement.lon is not None and placement.lat is not None
     point = (placement.lon, placement.lat) if known else (None, None)
-    row = ask(session, _LOOKED_UP, [lead, *point])[0]
-    return int(row[0]), row[1], row[2]
+    ids = [each for each in (lead, *(h.staff_id for h in helpers)) if each is not None]
+    serial, people, cell = ask(session, _LOOKED_UP, [ids, *point])[0]
+    return int(serial), {row[0]: (row[1], row[2]) for row in people or ()}, cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,12 +453,17 @@ def _check(report: Report, now: datetime) -> None:
 
 
 def _place(
-    session: Session, desk: Desk, ground: Ground | None, report: Report, now: datetime
+    session: Session,
+    desk: Desk,
+    ground: Ground | None,
+    report: Report,
+    now: datetime,
+    marks: Marks | None,
 ) -> Placement:
     if ground is None:
         return Placement(waits=True, reasons=(reason("place.no_streets"),))
     texts = tuple(t for t in (report.address, report.description) if t)
-    return find_place(session, ground, desk.settings, now, report.point, texts)
+    return find_place(session, ground, desk.settings, now, report.point, texts, marks)
 
 
 def open_incident(

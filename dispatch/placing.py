@@ -20,6 +20,7 @@ from dispatch.models import Incident
 from dispatch.reasons import Reason, reason
 from dispatch.stretches import main_part, span_line, span_reasons, span_segments
 from grid.book import Ground
+from grid.change_counts import Marks
 from grid.core.crs import from_plane, to_plane
 from grid.core.datums import suspect_datum, to_wgs84
 from grid.core.errors import BadInput
@@ -83,10 +84,11 @@ def find_place(
     at: datetime,
     point: GivenPoint | None,
     texts: tuple[str, ...],
+    marks: Marks | None = None,
 ) -> Placement:
     """Finds the place of a report from its point and its texts (the first that reads is taken).
 
-    Raises BadInput `datum.unknown`, `point.not_finite`.
+    `marks`: the counters of changes, where the same request has read them already. Raises BadInput `datum.unknown`, `point.not_finite`.
     """
     epsg = ground.town.plane_epsg
     if point is not None:
@@ -95,12 +97,12 @@ def find_place(
         if place and doubted and is_default_point(ground.default_points, place[0], place[1]):
             answer = read_texts(texts, ground, near=None)
             return _without_point(
-                _from_answer(session, ground, settings, at, answer), place[0], place[1]
+                _from_answer(session, ground, settings, at, answer, marks), place[0], place[1]
             )
         answer = read_texts(texts, ground, near=place[2:] if place else None)
-        return _from_point(session, ground, settings, at, point, place, answer)
+        return _from_point(session, ground, settings, at, point, place, answer, marks)
     answer = read_texts(texts, ground, near=None)
-    return _from_answer(session, ground, settings, at, answer)
+    return _from_answer(session, ground, settings, at, answer, marks)
 
 
 def read_texts(
@@ -191,10 +193,11 @@ def _from_point(
     given: GivenPoint,
     place: tuple[float, float, float, float] | None,
     answer: Answer | None,
+    marks: Marks | None,
 ) -> Placement:
     epsg = ground.town.plane_epsg
     lon, lat, x, y = place or (0.0, 0.0, 0.0, 0.0)
-    located = place and locate(session, x, y, at, neighbour_m=settings.neighbour_m)
+    located = place and locate(session, x, y, at, neighbour_m=settings.neighbour_m, marks=marks)
     spoken = answer if answer is not None and answer.x_m is not None else None
     base = Placement(
         waits=False,
@@ -262,6 +265,7 @@ def _from_answer(
     settings: TownSettings,
     at: datetime,
     answer: Answer | None,
+    marks: Marks | None,
 ) -> Placement:
     epsg = ground.town.plane_epsg
     if answer is None or answer.x_m is None or answer.y_m is None:
@@ -274,7 +278,7 @@ def _from_answer(
         )
     x, y = main_part(answer, ground.gazetteer) or (answer.x_m, answer.y_m)
     lon, lat = (float(v) for v in from_plane(x, y, epsg))
-    located = _locate_answer(session, answer, (x, y), at, settings)
+    located = _locate_answer(session, answer, (x, y), at, settings, marks)
     span = span_line(answer, epsg)
     parts = span_segments(session, answer, at)
     found = Placement(
@@ -335,6 +339,7 @@ def _locate_answer(
     place: tuple[float, float],
     at: datetime,
     settings: TownSettings,
+    marks: Marks | None,
 ) -> Located | None:
     """The owner of an answer's place; a plate's own segment goes before the nearest one."""
     return locate(
@@ -343,6 +348,7 @@ def _locate_answer(
         at,
         neighbour_m=settings.neighbour_m,
         street_id=answer.owner_street_id,
+        marks=marks,
     )
 
 

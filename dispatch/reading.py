@@ -69,9 +69,7 @@ TASKS = """
     from task t left join staff p on p.id = t.assignee_id
     left join unit u on u.id = coalesce(t.unit_id, p.unit_id)
 """
-_ONE_NEW = f"select {COLUMNS} {SOURCE} where i.number = %s"
 _MANY = f"select {COLUMNS} {SOURCE} where i.id = any(%s)"
-_TASKS_NEW = f"{TASKS} where t.incident_id = %s order by t.lead desc, t.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +237,6 @@ def one_incident(session: Session, number: str, *, scope: Scope | None = None) -
     item = dict(row._mapping)
     with_parts(session, [item])
     return item
-
-
-def new_incident(session: Session, number: str) -> dict[str, Any]:
-    """`one_incident` of one that this transaction made: it has tasks, and nothing else yet."""
-    row = _named(session, _ONE_NEW, [number])[0]
-    return {**row, "tasks": _named(session, _TASKS_NEW, [row["id"]]), "evidence": []}
 
 
 def _named(session: Session, statement: str, values: list[Any]) -> list[dict[str, Any]]:

@@ -39,8 +39,19 @@ class NewIncident:
     wake_at: datetime | None
 
 
-def record(session: Session, new: NewIncident, now: datetime) -> int | None:
-    """Writes a new incident and announces it; its id, or None when its key or external id is already there."""
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the database made of it: ids of incident and tasks, point and span (GeoJSON) as it gives them out."""
+
+    id: int
+    lon: float | None
+    lat: float | None
+    span: dict[str, Any] | None
+    task_ids: Sequence[int]
+
+
+def record(session: Session, new: NewIncident, now: datetime) -> Recorded | None:
+    """Writes a new incident and announces it; None when its key or external id is already there."""
     history = chained(new.values["number"], new.lines, new.actors, now)
     given = {
         "incident": [new.values],
@@ -61,7 +72,7 @@ def record(session: Session, new: NewIncident, now: datetime) -> int | None:
     written = orjson.dumps({**given, "rest": [rest]}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     connection: Any = session.connection().connection.driver_connection
     row = connection.execute(statement, (written,), prepare=True).fetchone()
-    return None if row[0] is None else int(row[0])
+    return None if row[0] is None else Recorded(row[0], row[1], row[2], row[3], row[4] or ())
 
 
 @lru_cache(maxsize=64)
@@ -69,15 +80,19 @@ def _statement(*columns: tuple[str, ...]) -> str:
     """The statement for rows of these columns: of incident, reporter, history, task and notice."""
     tables: list[type[Base]] = [Incident, Reporter, History, Task, Notice]
     first, *others = (
-        _insert(table, names) for table, names in zip(tables, columns, strict=True) if names
+        (table, _insert(table, names))
+        for table, names in zip(tables, columns, strict=True)
+        if names
     )
     parts = [
         "given as materialized (select %s::jsonb as j)",
-        f"new as ({first} on conflict do nothing returning id)",
-        *(f"w{n} as ({each})" for n, each in enumerate(others)),
+        f"new as ({first[1]} on conflict do nothing returning id, point, span)",
+        *(f"new_{table.__tablename__} as ({each} returning id)" for table, each in others),
         _REST,
     ]
-    return f"with {', '.join(parts)} select (select id from new), {_ANNOUNCED}"  # noqa: S608 (made of constants)
+    tasks = "(select array_agg(id order by id) from new_task)" if columns[3] else "null"
+    made = f"new.id, st_x(point), st_y(point), st_asgeojson(span)::jsonb, {tasks}"
+    return f"with {', '.join(parts)} select {made}, {_ANNOUNCED} from (select) one left join new on true"  # noqa: S608 (made of constants)
 
 
 _REST = """

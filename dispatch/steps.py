@@ -162,8 +162,8 @@ class MoveList:
         catalogue = catalogue or desk.read(session)[1]
         self._rules, self._calendar = desk.rules(catalogue), catalogue.calendar
         self._actor, self._now = actor, now
-        unit: Any = (None, None)
-        if actor.staff_id is not None:
+        unit: Any = actor.unit or (None, None)
+        if actor.unit is None and actor.staff_id is not None:
             unit = next(iter(ask(session, _UNIT_OF, [actor.staff_id])), unit)
         self._unit_id: int | None = unit[0]
         self._flow = actor.in_workflow(unit[1])

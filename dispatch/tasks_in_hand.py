@@ -18,7 +18,7 @@ from dispatch.incidents import Line
 from dispatch.intake import crew_for, linked
 from dispatch.linkage import Part, after_tasks
 from dispatch.models import Task
-from dispatch.moves import TASK_OPEN, TaskState
+from dispatch.moves import TASK_MOVES, TASK_OPEN, TaskState
 from dispatch.placing import Placement, stored_placement
 from dispatch.standing import accept_by
 from dispatch.tasks import Offer, Timing, facts_with, give, offers_of, tell_offered
@@ -37,7 +37,9 @@ class TasksInHand(InHand):
         mine += [task for task in own if self._claimable(task)]
         if not mine:
             raise Conflict("task.none_open", number=self.incident.number, status=self.state.value)
-        return mine[0]
+        # Of several, the one that the move fits: who has arrived at one may accept another.
+        fits = TASK_MOVES[asked.move].from_states
+        return next((task for task in mine if TaskState(task.status) in fits), mine[0])
 
     def _by_id(self, task_id: int) -> Task:
         for task in self.tasks:

@@ -45,9 +45,12 @@ class GroundBook:
         self._ground: Ground | None = None
         self._imported: tuple[TownFacts, Gazetteer] | None = None
 
-    def read(self, session: Session) -> Ground:
-        """The ground as the session sees it; Conflict `town.empty` before any street was imported."""
-        town = town_facts(session)
+    def read(self, session: Session, town: TownFacts | None = None) -> Ground:
+        """The ground as the session sees it; Conflict `town.empty` before any street was imported.
+
+        `town`: the town's facts, where they were read already.
+        """
+        town = town or town_facts(session)
         ground = self._ground
         if ground is not None and ground.town == town:
             return ground

@@ -128,6 +128,7 @@ def locate(
     *,
     neighbour_m: float,
     street_id: int | None = None,
+    marks: Marks | None = None,
 ) -> Located | None:
     """The segment, side and grid of a point given in the plane; None in a town without streets.
 
@@ -135,11 +136,11 @@ def locate(
     the one that holds it now (`held_then` False). `neighbour` is the grid of the nearest segment in
     another grid, when that segment is at most `neighbour_m` farther away. With `street_id` (the words
     named the street) the nearest segment of that street among the candidates goes before nearer ones
-    of other streets.
+    of other streets. `marks`: the counters of changes, where the same request has read them already.
     """
     kept = kept_ground(session)
     if kept is not None and isfinite(x_m) and isfinite(y_m):
-        marks = read_marks(session)
+        marks = marks or read_marks(session)
         found = None
         if marks is not None:
             found = _from_memory(kept, marks, x_m, y_m, at, neighbour_m, street_id)

@@ -8,6 +8,7 @@ from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from grid.change_counts import COUNTED, Marks, marks_of
 from grid.core.crs import plane_for
 from grid.core.database import ask
 from grid.core.errors import Conflict
@@ -35,6 +36,21 @@ def town_facts(session: Session) -> TownFacts:
     if not rows:
         raise Conflict("town.empty")
     return TownFacts(*rows[0])
+
+
+def town_and_marks(session: Session) -> tuple[TownFacts, Marks | None]:
+    """`town_facts` and `read_marks` in one statement; Conflict `town.empty` before any street was imported."""
+    rows = ask(session, _TOWN_AND_MARKS)
+    if not rows:
+        raise Conflict("town.empty")
+    marks = marks_of([row[6:] for row in rows]) if rows[0][6] is not None else None
+    return TownFacts(*rows[0][:6]), marks
+
+
+_TOWN_AND_MARKS = f"""
+select t.name, t.name_en, t.plane_epsg, t.ground_version, t.learned_version, t.rules_version, c.part, {COUNTED}
+from town t left join change_count c on true
+"""  # noqa: S608 (made of constants)
 
 
 def ensure_town(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, File, Form, Header, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Header, Query, UploadFile
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime
 from sqlalchemy import text
@@ -17,7 +16,6 @@ from api.deps import (
     DbSession,
     Lang,
     MaybeAccount,
-    NotSignedIn,
     Now,
     Reach,
     ServicesDep,
@@ -25,9 +23,7 @@ from api.deps import (
     require,
 )
 from api.i18n import Language
-from api.limits import limits_of
 from api.schemas import (
-    IncidentIn,
     IncidentOut,
     IncidentPage,
     MoveIn,
@@ -39,9 +35,8 @@ from api.schemas import (
 from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import place_needed, reading, steps
-from dispatch.catalogue import Catalogue
 from dispatch.chasing import chases_of
-from dispatch.intake import Report, take_in
+from dispatch.intake import JustTaken
 from dispatch.media import DOCUMENT, HEAD_BYTES, PDF, VIDEO, likely_kind
 from dispatch.merging import parts_of
 from dispatch.placing import GivenPoint
@@ -71,26 +66,23 @@ class Shape:
         self._language, self._now, self._account = language, now, account
         self._moves: steps.MoveList | None = None
 
-    def __call__(self, row: dict[str, Any], catalogue: Catalogue | None = None) -> dict[str, Any]:
+    def __call__(self, row: dict[str, Any], taken: JustTaken | None = None) -> dict[str, Any]:
         if self._account is None:
             return incident_out(row, self._language, self._now, with_people=False)
         if self._moves is None:
+            catalogue = taken.catalogue if taken else None
             actor, desk = actor_of(self._account), self._services.desk
             self._moves = steps.MoveList(self._session, desk, actor, self._now, catalogue)
-        return incident_out(row, self._language, self._now, self._moves.of(row))
+        moves = self._moves.of(row, taken.standing if taken else None)
+        return incident_out(row, self._language, self._now, moves)
 
-    def new(self, row: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-        """`whole` of one taken in just now by this catalogue: nobody was told of its clocks, nothing merged into it."""
-        shown = self(row, catalogue)
+    def new(self, taken: JustTaken) -> dict[str, Any]:
+        """`whole` of one taken in just now: nobody was told of its clocks, nothing merged into it."""
+        shown = self(taken.row, taken)
         if self._account is None:
             return shown
-        standing = from_json(row["facts"], row["clocks"])
-        return {
-            **shown,
-            "clocks": clocks_at(standing, self._now, catalogue.calendar),
-            "chases": [],
-            "merged": [],
-        }
+        clocks = clocks_at(taken.standing, self._now, taken.catalogue.calendar)
+        return {**shown, "clocks": clocks, "chases": [], "merged": []}
 
     def whole(self, row: dict[str, Any]) -> dict[str, Any]:
         """One incident with its clocks and with whom they made us tell."""
@@ -115,62 +107,6 @@ async def get_shape(
 
 
 ShapeDep = Annotated[Shape, Depends(get_shape, scope="function")]
-
-
-@router.post("", status_code=201, response_model=IncidentOut, responses=PROBLEMS)
-def report(
-    asked: IncidentIn,
-    request: Request,
-    response: Response,
-    session: DbSession,
-    services: ServicesDep,
-    account: MaybeAccount,
-    shape: ShapeDep,
-    now: Now,
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
-) -> dict[str, Any]:
-    """Takes a report in and answers with place, grid, post, person, limit and the reason.
-
-    The same `Idempotency-Key`, or the same `(channel, external_id)`, gives the same incident with
-    status 200. Without an account only the channels open to all are taken, and no `external_id`.
-    """
-    _may_report(request, services, session, account, asked)
-    datum = asked.location.datum if asked.location else None
-    if asked.location and not datum:
-        _, rules = services.desk.read(session)
-        datum = rules.channel(asked.channel).datum
-    point = (
-        GivenPoint(asked.location.lon, asked.location.lat, datum or "wgs84")
-        if asked.location
-        else None
-    )
-    who = f"account:{account.username}" if account else "anonymous"
-    taken = take_in(
-        session,
-        services.desk,
-        Report(
-            channel=asked.channel,
-            description=asked.description,
-            category=asked.category,
-            address=asked.address,
-            point=point,
-            reporter_name=asked.reporter.name if asked.reporter else None,
-            reporter_phone=asked.reporter.phone if asked.reporter else None,
-            reporter_mail=asked.reporter.mail if asked.reporter else None,
-            tell_by=asked.reporter.tell_by if asked.reporter else None,
-            language=asked.reporter.language if asked.reporter else None,
-            external_id=asked.external_id,
-            idempotency_key=_own_key(account, asked, idempotency_key),
-            occurred_at=asked.occurred_at,
-        ),
-        who,
-        now,
-    )
-    response.status_code = 201 if taken.created else 200
-    response.headers["Location"] = f"/api/v1/incidents/{taken.number}"
-    if taken.catalogue is not None:
-        return shape.new(reading.new_incident(session, taken.number), taken.catalogue)
-    return shape.whole(reading.one_incident(session, taken.number))
 
 
 def asked_filter(
@@ -435,7 +371,7 @@ def names_of(session: Session, actors: set[str]) -> dict[str, str]:
 
 def actor_of(account: Account) -> steps.Actor:
     """The account as the workflow knows it."""
-    return steps.Actor(f"account:{account.username}", account.role, account.staff_id)
+    return steps.Actor(f"account:{account.username}", account.role, account.staff_id, account.unit)
 
 
 def _read(upload: UploadFile, services: Services) -> bytes:
@@ -461,33 +397,3 @@ def parse_bbox(written: str | None) -> tuple[float, float, float, float] | None:
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
         raise BadInput("bbox.unreadable", field="bbox", bbox=written)
     return west, south, east, north
-
-
-def _own_key(account: Account | None, asked: IncidentIn, key: str | None) -> str | None:
-    """A key belongs to its sender: nobody reads another's incident, or is kept out by it, for having the same key.
-
-    Senders without an account cannot be told apart, so theirs belongs to what they report.
-    """
-    if not key:
-        return None
-    if account is not None:
-        return f"account:{account.id}|{key}"
-    said = hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
-    return f"anonymous:{said}|{key}"
-
-
-def _may_report(
-    request: Request,
-    services: ServicesDep,
-    session: DbSession,
-    account: Account | None,
-    asked: IncidentIn,
-) -> None:
-    if account is not None:
-        require(account, "report")
-        return
-    _, rules = services.desk.read(session)
-    # An external id counts for everybody: who could give one could read, or keep out, what a system reports by it.
-    if not rules.channel(asked.channel).open_to_all or asked.external_id is not None:
-        raise NotSignedIn
-    limits_of(request).open_report(request)

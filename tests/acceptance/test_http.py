@@ -195,6 +195,39 @@ def test_a_report_is_answered_with_place_grid_person_limit_and_reason(desk: Offi
     assert english["reason"].isascii() is False, "names stay as they are"
 
 
+def test_the_answer_to_a_report_is_what_is_read_of_it_later(desk: Office) -> None:
+    """It is made from what was written, without asking again: person, helpers, span, point, nobody, no place."""
+    lon, lat = desk.ground_of("cleaner")
+    said = [
+        {"category": "06042", "description": "永胜路407号对面门店旁垃圾满溢"},
+        {"category": "10993", "description": "丰乐街与乐园路交汇处北侧公交站旁门前三包没有落实"},
+        {"category": "06011", "description": "便民路自育才路起至永胜路止积存建筑垃圾"},
+        {"category": "06036", "description": "府前街两侧门口乱堆乱放"},
+        {"description": "井盖破损", "location": {"lon": lon, "lat": lat, "datum": "wgs84"}},
+        {"description": "没有说在哪里", "occurred_at": "2026-01-05T08:00:00+08:00"},
+        {"description": "垃圾", "reporter": {"name": "王", "phone": "13800000000"}},
+    ]
+    now = datetime.now(UTC)
+    app: Any = desk.client.app
+    app.dependency_overrides[get_now] = lambda: now
+    seen = set()
+    try:
+        for role, language in (("operator", "zh"), ("dispatcher", "en")):
+            for report in said:
+                body = {"channel": "hotline_12345", **report}
+                asked = {"headers": {"Accept-Language": language}}
+                answered = desk.post(role, "/incidents", body, **asked)
+                assert answered.status_code == 201, answered.text
+                given = answered.json()
+                assert answered.headers["location"] == f"/api/v1/incidents/{given['number']}"
+                assert given == desk.get(role, f"/incidents/{given['number']}", **asked).json()
+                seen |= {given["status"], f"{len(given['tasks'])} tasks", bool(given["span"])}
+    finally:
+        app.dependency_overrides.clear()
+    assert seen >= {"in_disposal", "reported", "1 tasks", True}
+    assert seen & {"2 tasks", "3 tasks", "4 tasks"}
+
+
 def test_the_same_key_gives_the_same_incident_and_other_words_a_conflict(desk: Office) -> None:
     key = {"Idempotency-Key": "a-key-of-mine"}
     first = desk.post("operator", "/incidents", REPORT, headers=key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import shapely
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from api.cli.stopping import leaving_by_signal
 from api.migrate import configuration
 from api.newest import is_newest, newest_revision
 from api.services import Services
@@ -227,6 +229,14 @@ def test_a_stopped_export_leaves_nothing(services: Services, tmp_path: Path) -> 
             written(services, "places", tmp_path / f"places.{ending}", watch=Watch(lambda: True))
     assert kept.read_bytes() == b"before"
     assert [file.name for file in tmp_path.iterdir()] == ["places.gpkg"]
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "fgb", "shp.zip", "parquet"])
+def test_a_killed_command_leaves_nothing(services: Services, tmp_path: Path, ending: str) -> None:
+    watch = Watch(progress=lambda *_: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(KeyboardInterrupt), leaving_by_signal():
+        written(services, "places", tmp_path / f"places.{ending}", watch=watch)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_filter_that_fails_on_the_way_leaves_nothing(services: Services, tmp_path: Path) -> None:

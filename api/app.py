@@ -11,8 +11,10 @@ import anyio.to_thread
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from api.believed import ASKED, Believed
 from api.errors import add_error_answers
 from api.export_desk import ExportDesk
+from api.kept_tiles import KeptTiles
 from api.limits import RateLimits
 from api.live import LiveFeed
 from api.metrics import Metrics, RequestTimes
@@ -51,6 +53,9 @@ from api.routes import (
     tiles,
 )
 from api.services import Services, make_services
+from api.shared_question import SharedQuestion
+from api.tile_door import DRAWERS, TileDoor
+from grid.core.connections import Connections, reading_conninfo
 
 STATIC = Path(__file__).parent / "static"
 
@@ -76,6 +81,9 @@ def make_app(services: Services | None = None) -> FastAPI:
         yield
         await feed.stop()
         await anyio.to_thread.run_sync(app.state.exports.close)
+        app.state.question.close()
+        app.state.connections.close()
+        app.state.tiles.close()
 
     app = FastAPI(
         title="Gridward",
@@ -87,7 +95,13 @@ def make_app(services: Services | None = None) -> FastAPI:
     )
     app.state.services = services or make_services()
     app.state.exports = ExportDesk(app.state.services)
-    app.state.tiles = tiles.KeptTiles(app.state.services.engine)
+    conninfo = reading_conninfo(app.state.services.settings.database)
+    app.state.connections = Connections(conninfo)
+    app.state.question = SharedQuestion(conninfo, ASKED)
+    believed = Believed(app.state.question, app.state.services.engine)
+    app.state.tiles = KeptTiles(app.state.services.engine, Connections(conninfo, DRAWERS + 1))
+    route = tiles.router.routes[0]
+    app.add_middleware(TileDoor, tiles=app.state.tiles, believed=believed, route=route)
     web = app.state.services.settings.web
     app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
     app.state.limits = RateLimits(web)

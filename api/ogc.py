@@ -21,7 +21,7 @@ from tipg import dependencies, errors
 
 from api.errors import add_error_answers, problem
 from api.ogc_access import OgcDoor, access_of
-from api.ogc_collections import collection_dependencies
+from api.ogc_collections import Collections
 from api.ogc_items import items_router
 from api.ogc_pages import PlainPages
 from api.ogc_questions import bbox_asked, filter_asked, tile_asked, time_asked
@@ -65,18 +65,18 @@ def mount_ogc(parent: FastAPI) -> None:
     tipg.factory.mvt_settings.set_mvt_layername = True
     app = FastAPI(title="Gridward", version="1", openapi_url="/api", docs_url=None, redoc_url=None)
     app.state = parent.state
-    one, every = collection_dependencies(parent.state.services.engine)
+    found = Collections(parent.state.services.engine, parent.state.connections)
     app.state.pool = _NoPool()
     pages: Any = PlainPages()
     endpoints = _Endpoints(
-        collection_dependency=one,
-        collections_dependency=every,
+        collection_dependency=found.one,
+        collections_dependency=found.every,
         supported_tms=_MATRICES,
         with_tiles_viewer=False,
         title="Gridward",
         templates=pages,
     )
-    app.include_router(items_router(one))
+    app.include_router(items_router(found.rows))
     app.include_router(endpoints.router)
     app.dependency_overrides |= {
         dependencies.bbox_query: bbox_asked,

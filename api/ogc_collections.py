@@ -6,7 +6,6 @@ catalogue that the views are made of, so a migration leaves nothing to refresh.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from tipg.collections import Collection, CollectionList, Column, ItemList
 from api.layers import keep_territory_now
 from api.ogc_access import Access, access_of
 from api.ogc_questions import feature_of, filtered, picked
+from grid.core.connections import Connections
 from grid.core.errors import NotFound
 from maps.dictionary import columns_of
 from maps.export_filters import Wanted
@@ -30,6 +30,7 @@ _TYPES = {
     "geometry": "geometry",
 }  # fmt: skip
 Box = tuple[float, float, float, float]
+WORLD: Box = (-180.0, -90.0, 180.0, 90.0)
 _MARK = (
     "select coalesce(sum(number), 0)::text || '.' || coalesce(sum(tag), 0)::text"
     " from change_count where part = 'streets'"
@@ -65,7 +66,7 @@ def _extent(connection: Any) -> Box:
         )
     ).one()
     if row[0] is None:
-        return (-180.0, -90.0, 180.0, 90.0)
+        return WORLD
     # What the database keeps of points is rounded to single precision: a metre on every side.
     west, south, east, north = row
     return (west - 1e-5, south - 1e-5, east + 1e-5, north + 1e-5)
@@ -77,18 +78,21 @@ class LayerCollection(Collection):
     layer: Any
     access: Any
     engine: Any
+    connections: Any
 
     def page(self, wanted: Wanted, turn: Turn) -> Page:
         """Rows of the layer. Raises as `read_page`."""
         if self.layer.name == "territories":
             keep_territory_now(self.engine, datetime.now(UTC))
-        with self.engine.connect() as connection:
-            return read_page(connection, self.layer, wanted, turn)
+        page: Page = self.connections.used(lambda one: read_page(one, self.layer, wanted, turn))
+        return page
 
     def count(self, wanted: Wanted, turn: Turn) -> int | None:
         """How many rows there are; None when counting takes too long."""
-        with self.engine.connect() as connection:
-            return count_rows(connection, self.layer, wanted, turn)
+        count: int | None = self.connections.used(
+            lambda one: count_rows(one, self.layer, wanted, turn)
+        )
+        return count
 
     async def features(self, *_args: Any, **asked: Any) -> ItemList:
         """One item by its id, for the library's own route."""
@@ -110,14 +114,18 @@ class LayerCollection(Collection):
         def read() -> bytes:
             if self.layer.name == "territories":
                 keep_territory_now(self.engine, datetime.now(UTC))
-            with self.engine.connect() as connection:
-                return layer_tile(connection, self.layer, tile, wanted, turn)
+            made: bytes = self.connections.used(
+                lambda one: layer_tile(one, self.layer, tile, wanted, turn)
+            )
+            return made
 
         return await anyio.to_thread.run_sync(read)
 
 
-def collection_of(layer: Layer, access: Access, engine: Engine, box: Box) -> LayerCollection:
-    """The collection of a layer for an account."""
+def collection_of(
+    layer: Layer, access: Access, engine: Engine, connections: Connections, box: Box = WORLD
+) -> LayerCollection:
+    """The collection of a layer for an account; `box` is the extent it tells."""
     columns = [
         Column(
             name=entry.column,
@@ -146,30 +154,38 @@ def collection_of(layer: Layer, access: Access, engine: Engine, box: Box) -> Lay
         layer=layer,
         access=access,
         engine=engine,
+        connections=connections,
     )
 
 
-def collection_dependencies(
-    engine: Engine,
-) -> tuple[Callable[..., Collection], Callable[..., CollectionList]]:
-    """What the library's routes ask for: one collection by its name, and all that the account may read."""
-    extents = Extents(engine)
+class Collections:
+    """What routes ask for: collections within the bounds of whoever asks. Raises NotFound `ogc.collection_unknown`."""
 
-    def one(request: Request, collectionId: str) -> Collection:  # noqa: N803 (the library's name)
-        access = access_of(request)
-        for layer in access.layers():
-            if layer.name == collectionId:
-                return collection_of(layer, access, engine, extents.box())
-        known = ", ".join(layer.name for layer in access.layers())
-        raise NotFound(
-            "ogc.collection_unknown", field="collectionId", name=collectionId, known=known
-        )
+    def __init__(self, engine: Engine, connections: Connections) -> None:
+        self._engine, self._connections = engine, connections
+        self._extents = Extents(engine)
 
-    def every(request: Request) -> CollectionList:
-        access, box = access_of(request), extents.box()
+    def one(self, request: Request, collectionId: str) -> Collection:  # noqa: N803 (the library's name)
+        """The collection of a name, with its extent."""
+        return self._named(request, collectionId, self._extents.box())
+
+    def rows(self, request: Request, collectionId: str) -> Collection:  # noqa: N803
+        """The same for whoever reads its rows: an extent is not asked for."""
+        return self._named(request, collectionId, WORLD)
+
+    def every(self, request: Request) -> CollectionList:
+        """All that the account may read."""
+        access, box = access_of(request), self._extents.box()
         found: list[Collection] = [
-            collection_of(layer, access, engine, box) for layer in access.layers()
+            collection_of(layer, access, self._engine, self._connections, box)
+            for layer in access.layers()
         ]
         return CollectionList(collections=found, matched=len(found), next=None, prev=None)
 
-    return one, every
+    def _named(self, request: Request, name: str, box: Box) -> Collection:
+        access = access_of(request)
+        for layer in access.layers():
+            if layer.name == name:
+                return collection_of(layer, access, self._engine, self._connections, box)
+        known = ", ".join(layer.name for layer in access.layers())
+        raise NotFound("ogc.collection_unknown", field="collectionId", name=name, known=known)

@@ -143,6 +143,7 @@ def equal_asked(request: Request, collection: Any) -> tuple[tuple[str, str], ...
 
 def feature_of(columns: tuple[str, ...], row: tuple[Any, ...]) -> dict[str, Any]:
     """A row as a GeoJSON feature; its geometry is put in as the database wrote it."""
-    properties = dict(zip(columns[:-1], row[:-1], strict=True))
-    geometry = None if row[-1] is None else orjson.Fragment(row[-1])
+    properties = dict(zip(columns, row, strict=True))
+    written = properties.pop("geom")
+    geometry = None if written is None else orjson.Fragment(written)
     return {"type": "Feature", "id": properties["id"], "geometry": geometry, "properties": properties}  # fmt: skip

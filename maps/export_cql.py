@@ -68,7 +68,7 @@ class _Walk:
         for kind, cast in (("timestamp", "timestamptz"), ("date", "date")):
             if kind in node:
                 return sql.SQL("{}::" + cast).format(sql.Literal(str(node[kind])))
-        if "bbox" in node and len(node["bbox"]) == 4:
+        if _four_numbers(node.get("bbox")):
             numbers = sql.SQL(", ").join(sql.Literal(float(part)) for part in node["bbox"])
             return sql.SQL("st_makeenvelope({}, 4326)").format(numbers)
         if "type" in node and ("coordinates" in node or "geometries" in node):
@@ -128,6 +128,10 @@ class _Walk:
 
 def _instant(node: Any) -> Any:
     return {"timestamp": node} if isinstance(node, str) else node
+
+
+def _four_numbers(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(n, (int, float)) for n in box)
 
 
 def _keys(node: Any) -> Collection[str]:

@@ -13,7 +13,6 @@ from typing import Any
 import cql2
 import psycopg
 from psycopg import sql
-from sqlalchemy import Connection
 
 from grid.core.errors import BadInput
 from maps.dictionary import columns_of
@@ -68,18 +67,18 @@ def cql2_text(written: str, language: str) -> str:
         raise BadInput("export.where_unreadable", field="filter", problem=problem) from error
 
 
-def read_page(connection: Connection, layer: Layer, wanted: Wanted, turn: Turn) -> Page:
-    """One page of a layer under the filters.
+def read_page(connection: psycopg.Connection, layer: Layer, wanted: Wanted, turn: Turn) -> Page:
+    """One page of a layer under the filters. The connection commits each statement by itself.
 
     Raises what `reading` raises, BadInput `export.column_unknown` and `export.where_unfit`.
     """
     columns, query = page_query(connection, layer, wanted, replace(turn, limit=turn.limit + 1))
-    rows = run(connection, query)
+    rows = run(connection, query, binary=True)
     return Page(columns, rows[: turn.limit], len(rows) > turn.limit)
 
 
 def page_query(
-    connection: Connection, layer: Layer, wanted: Wanted, turn: Turn
+    connection: psycopg.Connection, layer: Layer, wanted: Wanted, turn: Turn
 ) -> tuple[tuple[str, ...], sql.Composable]:
     """The columns and the query of a page. Raises as `read_page`."""
     if wanted.columns:
@@ -90,7 +89,7 @@ def page_query(
         return columns, sql.SQL("select q.* from ({}) q{}{}").format(
             shown.query, _where(layer, turn), _order(layer, turn)
         )
-    every = reading(layer, replace(wanted, columns=(), with_names=False), "i.geom as geom").query
+    every = _looked_at(layer, wanted, turn)
     # Fenced off, the rows are found by place or state first and put in order then. Without, the planner walks along
     # the ids until the page is full, which is all of them when what was asked for lies at the end.
     fence = sql.SQL(" offset 0" if _estimated(connection, every) <= FEW_ROWS else "")
@@ -101,6 +100,10 @@ def page_query(
     # The bounds of the reader stay; what else was asked has been answered.
     only = replace(wanted, where=None, bbox=None, status=(), grid=(), category=())
     whole = reading(layer, only, turn.geometry).query
+    if not turn.sort:
+        return columns, sql.SQL(
+            "select q.* from ({}) q where q.id = any({}::bigint[]) order by q.id"
+        ).format(whole, sql.Literal(chosen))
     # The ids stand as a condition too: with so many joins in a view the planner reads every row before the last one.
     return columns, sql.SQL(
         "select q.* from ({0}) q join unnest({1}::bigint[]) with ordinality o (id, place)"
@@ -108,23 +111,34 @@ def page_query(
     ).format(whole, sql.Literal(chosen))
 
 
-def _estimated(connection: Connection, query: sql.Composable) -> float:
+def _estimated(connection: psycopg.Connection, query: sql.Composable) -> float:
     """How many rows PostgreSQL expects."""
     plan = run(connection, sql.SQL("explain (format json) select q.id from ({}) q").format(query))
     return float(plan[0][0][0]["Plan"]["Plan Rows"])
 
 
-def count_rows(connection: Connection, layer: Layer, wanted: Wanted, turn: Turn) -> int | None:
+def count_rows(
+    connection: psycopg.Connection, layer: Layer, wanted: Wanted, turn: Turn
+) -> int | None:
     """How many rows there are on all pages; None when counting would take too long."""
     query = sql.SQL("select count(*) from ({}) q{}").format(
-        reading(layer, replace(wanted, columns=(), with_names=False), "i.geom as geom").query,
-        _where(layer, replace(turn, after=None)),
+        _looked_at(layer, wanted, turn), _where(layer, replace(turn, after=None))
     )
-    run(connection, sql.SQL("set local statement_timeout = {}").format(sql.Literal(COUNT_MS)))
+    timed = sql.SQL("set local statement_timeout = {}; {}").format(sql.Literal(COUNT_MS), query)
     try:
-        return int(run(connection, query)[0][0])
+        return int(run(connection, timed)[0][0])
     except psycopg.errors.QueryCanceled:
         return None
+
+
+def _looked_at(layer: Layer, wanted: Wanted, turn: Turn) -> sql.Composable:
+    """The rows with no more columns than a page is chosen and ordered by. Raises as `reading`, and `export.column_unknown`."""
+    names = {"id", *(name for name, _ in turn.sort), *(name for name, _ in turn.equal)}
+    if layer.time:
+        names.add(layer.time)
+    known = tuple(_known(layer, name) for name in sorted(names))
+    bare = replace(wanted, columns=known, with_names=False)
+    return reading(layer, bare, "i.geom as geom").query
 
 
 def _where(layer: Layer, turn: Turn) -> sql.Composable:
@@ -168,12 +182,14 @@ def _known(layer: Layer, name: str) -> str:
     return name
 
 
-def run(connection: Connection, query: sql.Composable) -> list[tuple[Any, ...]]:
-    raw = connection.connection.driver_connection
-    if raw is None:
-        raise RuntimeError("the connection is gone")
+def run(
+    connection: psycopg.Connection, query: sql.Composable, *, binary: bool = False
+) -> list[tuple[Any, ...]]:
+    """The rows of a query; of several statements in one, those of the last. Raises BadInput `export.where_unfit`."""
     try:
-        cursor = raw.execute(query)
+        cursor = connection.execute(query.as_bytes(connection), binary=binary)
+        while cursor.nextset():
+            pass
         return cursor.fetchall() if cursor.description else []
     except psycopg.errors.QueryCanceled:
         raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import psycopg
 from psycopg import sql
-from sqlalchemy import Connection
 
 from maps.export_filters import Box, Wanted, reading
 from maps.features import Turn, page_query, run
@@ -65,7 +65,7 @@ def _latitude(y_m: float) -> float:
 
 
 def layer_tile(
-    connection: Connection, layer: Layer, tile: Tile, wanted: Wanted, turn: Turn
+    connection: psycopg.Connection, layer: Layer, tile: Tile, wanted: Wanted, turn: Turn
 ) -> bytes:
     """A tile of a layer's view under the filters: every column, at most MOST_FEATURES. Raises as `read_page`."""
     box = tile.box()
@@ -83,15 +83,13 @@ def layer_tile(
 
 
 def _encoded(
-    connection: Connection, name: str, query: sql.Composable, key: str | None = "id"
+    connection: psycopg.Connection, name: str, query: sql.Composable, key: str | None = "id"
 ) -> bytes:
     """Rows with a `geom` of tile units as one layer, `key` the number of a feature; nothing for no rows."""
     whole = sql.SQL("select st_asmvt(t, {}, {}, 'geom', {}) from ({}) t").format(
         sql.Literal(name), sql.Literal(EXTENT), sql.Literal(key), query
     )
-    # Geometry functions are priced so high that compiling and workers seem to pay; for a tile they never do.
-    run(connection, sql.SQL("set local jit = off; set local max_parallel_workers_per_gather = 0"))
-    return bytes(run(connection, whole)[0][0] or b"")
+    return bytes(run(connection, whole, binary=True)[0][0] or b"")
 
 
 # ---- the tables' own tiles -------------------------------------------------------------------
@@ -101,49 +99,97 @@ _CLASS_FROM = {9: ("trunk", "primary"), 11: ("trunk", "primary", "secondary", "t
 # Below this zoom, incidents are counted by squares of a tile instead of drawn one by one.
 SINGLE_FROM = 14
 SQUARES = 64
-TILE_LAYERS = ("segments", "grids", "territories", "incidents")
+# From which zoom on lines keep every bend.
+SHARP_FROM = 13
+# In how many seconds lines must be drawn anew (null: not at all, below 0: first of all), and the newest change that was.
+NEWEST = (
+    "select case when p.first <= statement_timestamp() then -1 when p.first < 'infinity'"
+    " then extract(epoch from p.first - statement_timestamp())::float8 end as due_s,"
+    " coalesce((select max(number) from public.tile_change), 0) as newest"
+    " from (select min(effective_at) as first from public.tile_pending) p"
+)
+_SQUARE = "st_makeenvelope(%(w)s, %(s)s, %(e)s, %(n)s, 3857)"
+_AROUND = "st_makeenvelope(%(aw)s, %(as)s, %(ae)s, %(an)s, 3857)"
+_SHAPE = f"st_asmvtgeom({{}}, {_SQUARE}, {EXTENT}, {BUFFER}, true) as geom"
+# In a steady order, so that a tile drawn again is the same to the last byte.
+_LINE_TILES = {
+    "segments": (
+        f"select st_asmvt(t, 'segments', {EXTENT}, 'geom', 'id') from (select segment_id as id, street, class,"  # noqa: S608 (fixed words)
+        f" grid_left, grid_right, {_SHAPE.format('{line}')} from tile_line where geom && {_AROUND}{{only}}"
+        " order by segment_id) t"
+    ),
+    "grids": (
+        f"select st_asmvt(t, 'grids', {EXTENT}, 'geom') from (select code, {_SHAPE.format('g.geom')} from ("  # noqa: S608 (fixed words)
+        "select code, st_collect({line} order by segment_id) as geom from (select segment_id, geom,"
+        " unnest(array[grid_left, nullif(grid_right, grid_left)]) as code"
+        f" from tile_line where geom && {_AROUND}{{only}}) h where code is not null group by code"
+        ") g order by code) t"
+    ),
+}  # fmt: skip
 
 
-def tile_mark(connection: Connection, layer: str, tile: Tile) -> str | None:
-    """What a tile's content depends on, short; None while lines must be drawn anew first (grid/tile_lines.py).
+def newest_change(connection: psycopg.Connection) -> int | None:
+    """The number of the newest change of lines; None while lines must be drawn anew first (grid/tile_lines.py)."""
+    row = connection.execute(NEWEST, prepare=True, binary=True).fetchone()
+    due_s, number = row or (-1.0, 0)
+    return None if due_s is not None and due_s <= 0 else int(number)
 
-    Incidents have none: they change with every report and differ from reader to reader.
-    """
-    if layer == "territories":
-        # The ground of a grid is written anew, as a row of a later transaction, only where it has changed.
-        query = sql.SQL(
-            "select coalesce(md5(string_agg(concat_ws(',', t.grid_id, t.xmin, g.code, g.name), ';' order by t.grid_id)), '')"
-            " from territory t join grid g on g.id = t.grid_id"
-            " join kept_territory k on k.holds @> statement_timestamp() where t.area && {}"
-        ).format(_degrees_around(tile))
-        return str(run(connection, query)[0][0])
+
+def changed_since(connection: psycopg.Connection, tile: Tile, newest: int) -> bool:
+    """Whether a line within a tile was drawn anew after the change of a number."""
+    query = (
+        "select exists (select from tile_change where number > %s"
+        " and box && st_makeenvelope(%s, %s, %s, %s, 3857))"
+    )
+    values = [newest, *_around(tile)]
+    row = connection.execute(query, values, prepare=True, binary=True).fetchone()
+    return row is None or bool(row[0])
+
+
+def ground_mark(connection: psycopg.Connection, tile: Tile) -> str:
+    """What the tile of the grids' ground depends on, short."""
+    # The ground of a grid is written anew, as a row of a later transaction, only where it has changed.
     query = sql.SQL(
-        "select exists (select from tile_pending where effective_at <= statement_timestamp()),"
-        " (select max(number) from tile_change where box && {})"
-    ).format(_around(tile))
-    pending, number = run(connection, query)[0]
-    return None if pending else str(number or 0)
+        "select coalesce(md5(string_agg(concat_ws(',', t.grid_id, t.xmin, g.code, g.name), ';' order by t.grid_id)), '')"
+        " from territory t join grid g on g.id = t.grid_id"
+        " join kept_territory k on k.holds @> statement_timestamp() where t.area && {}"
+    ).format(_degrees_around(tile))
+    return str(run(connection, query)[0][0])
+
+
+def line_tile(connection: psycopg.Connection, layer: str, tile: Tile) -> bytes:
+    """A tile of `segments` (id, street, class, grid_left, grid_right) or `grids` (code)."""
+    values: dict[str, object] = dict(zip("wsen", tile.square(), strict=True))
+    values |= dict(zip(("aw", "as", "ae", "an"), _around(tile), strict=True))
+    line, only = "geom", ""
+    if tile.z < SHARP_FROM:
+        # Half a pixel of a tile drawn at 512.
+        line, values["t"] = "st_simplify(geom, %(t)s, true)", _unit_m(tile) * 4
+    classes = next((kinds for zoom, kinds in _CLASS_FROM.items() if tile.z <= zoom), None)
+    if classes:
+        # On small scales only larger streets.
+        only, values["c"] = " and class = any(%(c)s)", list(classes)
+    query = _LINE_TILES[layer].format(line=line, only=only)
+    row = connection.execute(query, values, prepare=True, binary=True).fetchone()
+    return bytes(row[0]) if row and row[0] else b""
 
 
 def make_tile(
-    connection: Connection, layer: str, tile: Tile, wanted: Wanted | None = None
+    connection: psycopg.Connection, layer: str, tile: Tile, wanted: Wanted | None = None
 ) -> bytes:
-    """A tile of `segments` (id, street, class, grid_left, grid_right), `grids` (code), `territories` (id, code, name)
-    or `incidents`; `wanted` bounds these. Below zoom SINGLE_FROM incidents are squares with `incidents` and `overdue`.
+    """A tile of `territories` (id, code, name) or `incidents`; `wanted` bounds these.
+
+    Below zoom SINGLE_FROM incidents are squares with `incidents` and `overdue`.
     """
-    makers = {"segments": _segments, "grids": _grids, "territories": _territories}
-    query = _incidents(tile, wanted or Wanted()) if layer == "incidents" else makers[layer](tile)
-    return _encoded(connection, layer, query, None if layer == "grids" else "id")
+    query = _incidents(tile, wanted or Wanted()) if layer == "incidents" else _territories(tile)
+    return _encoded(connection, layer, query)
 
 
-def _around(tile: Tile) -> sql.Composable:
+def _around(tile: Tile) -> Box:
     """The tile with its buffer, in EPSG:3857."""
     west, south, east, north = tile.square()
     more = (east - west) * BUFFER / EXTENT
-    edges = (west - more, south - more, east + more, north + more)
-    return sql.SQL("st_makeenvelope({}, 3857)").format(
-        sql.SQL(", ").join(sql.Literal(edge) for edge in edges)
-    )
+    return west - more, south - more, east + more, north + more
 
 
 def _degrees_around(tile: Tile) -> sql.Composable:
@@ -160,41 +206,6 @@ def _unit_m(tile: Tile) -> float:
 def _geometry(tile: Tile, expression: sql.Composable) -> sql.Composable:
     return sql.SQL("st_asmvtgeom({}, {}, {}, {}, true) as geom").format(
         expression, tile.envelope(), sql.Literal(EXTENT), sql.Literal(BUFFER)
-    )
-
-
-def _drawn(tile: Tile) -> sql.Composable:
-    """Lines of a tile; on small scales only those of larger streets, without bends nobody sees."""
-    classes = next((kinds for zoom, kinds in _CLASS_FROM.items() if tile.z <= zoom), None)
-    clause: sql.Composable = sql.SQL("")
-    if classes:
-        clause = sql.SQL(" and class = any({}::text[])").format(sql.Literal(list(classes)))
-    # In a steady order, so that a tile drawn again is the same to the last byte.
-    return sql.SQL("from tile_line where geom && {}{} order by segment_id").format(
-        _around(tile), clause
-    )
-
-
-def _line(tile: Tile) -> sql.Composable:
-    if tile.z >= 13:
-        return sql.SQL("geom")
-    # Half a pixel of a tile drawn at 512.
-    return sql.SQL("st_simplify(geom, {}, true)").format(sql.Literal(_unit_m(tile) * 4))
-
-
-def _segments(tile: Tile) -> sql.Composable:
-    return sql.SQL("select segment_id as id, street, class, grid_left, grid_right, {} {}").format(
-        _geometry(tile, _line(tile)), _drawn(tile)
-    )
-
-
-def _grids(tile: Tile) -> sql.Composable:
-    held = sql.SQL(
-        "select code, st_collect({}) as geom from (select geom, unnest(array[grid_left, nullif(grid_right, grid_left)]) as code"
-        " {}) h where code is not null group by code"
-    ).format(_line(tile), _drawn(tile))
-    return sql.SQL("select code, {} from ({}) g order by code").format(
-        _geometry(tile, sql.SQL("g.geom")), held
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +12,14 @@ from pathlib import Path
 import geopandas as gpd
 import httpx
 import pandas as pd
+import psycopg
 import pytest
+from fastapi.testclient import TestClient
 from shapely import box
 from sqlalchemy import text
 
+from api.believed import BELIEVED_S
+from api.cli.demonstration import SAMPLE_PASSWORD
 from api.services import Services
 from grid.changing import apply_plan, plan_move
 from maps.tiles import Tile
@@ -261,3 +267,125 @@ def test_a_crew_member_sees_their_own_incidents_in_tiles(desk: Office) -> None:
         seen[path] = answer.content
         if row.own:
             assert shown
+
+
+def a_tile(desk: Office) -> str:
+    """A tile with lines in it."""
+    _, _, lon, lat = two_segments(desk)[0]
+    tile = tile_at(lon, lat, 14)
+    return f"segments/{tile.z}/{tile.x}/{tile.y}.mvt"
+
+
+def by_key(desk: Office, secret: str, path: str) -> httpx.Response:
+    answer: httpx.Response = desk.client.get(
+        f"/tiles/{path}", headers={"Authorization": f"Bearer {secret}"}
+    )
+    return answer
+
+
+def elsewhere(desk: Office, statement: str, **values: object) -> None:
+    """A change made by another process."""
+    url = desk.services.engine.url.render_as_string(False).replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement, values)
+
+
+def test_a_key_that_is_ended_opens_no_kept_tile_any_more(desk: Office) -> None:
+    path = a_tile(desk)
+    made = desk.post("analyst", "/me/tokens", {"name": "map", "scopes": ["read"], "days": 9}).json()
+    secret = made["access_token"]
+    assert [by_key(desk, secret, path).status_code for _ in range(3)] == [200] * 3
+    assert desk.ask("analyst", "DELETE", f"/me/tokens/{made['id']}").status_code == 204
+    # Ended here: at once.
+    assert by_key(desk, secret, path).status_code == 401
+    made = desk.post("analyst", "/me/tokens", {"name": "map", "days": 9}).json()
+    secret = made["access_token"]
+    assert by_key(desk, secret, path).status_code == 200
+    hashed = hashlib.sha256(secret.encode()).hexdigest()
+    elsewhere(desk, "delete from access_key where secret_hash = %(hash)s", hash=hashed)
+    # Ended by another process: when what is believed is over.
+    time.sleep(BELIEVED_S)
+    assert by_key(desk, secret, path).status_code == 401
+
+
+def test_a_session_opens_tiles_until_its_end(desk: Office) -> None:
+    path = a_tile(desk)
+    with TestClient(desk.client.app) as browser:
+        browser.post("/login", data={"username": "analyst", "password": SAMPLE_PASSWORD})
+        assert [browser.get(f"/tiles/{path}").status_code for _ in range(2)] == [200, 200]
+        csrf = desk_scalar(desk, "select csrf from access_key where kind = 'session' order by made_at desc limit 1")  # fmt: skip
+        browser.post("/logout", headers={"X-CSRF-Token": csrf}, data={"csrf": csrf})
+        assert browser.get(f"/tiles/{path}").status_code == 401
+
+
+def desk_scalar(desk: Office, query: str) -> str:
+    with desk.services.sessions() as session:
+        return str(session.scalar(text(query)))
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "role"),
+    [
+        ("update access_key set expires_at = now() - interval '1 s' where secret_hash = %(hash)s", None, "analyst"),
+        ("update access_key set kind = 'session' where secret_hash = %(hash)s", None, "analyst"),
+        ("update access_key set scopes = '{export}' where secret_hash = %(hash)s", None, "analyst"),
+        ("update account set disabled_at = now() where username = %(role)s",
+         "update account set disabled_at = null where username = %(role)s", "analyst"),
+        ("update account set must_change = true where username = %(role)s",
+         "update account set must_change = false where username = %(role)s", "analyst"),
+        ("update account set role = 'officer' where username = %(role)s",
+         "update account set role = 'analyst' where username = %(role)s", "analyst"),
+    ],
+)  # fmt: skip
+def test_the_short_way_lets_in_whom_the_long_way_lets_in(
+    desk: Office, change: str, undo: str | None, role: str
+) -> None:
+    """Incidents always go the long way; kept tiles go the short one."""
+    secret = desk.post(role, "/me/tokens", {"name": "map", "days": 9}).json()["access_token"]
+    paths = [a_tile(desk), "incidents/14/0/0.mvt"]
+    assert [by_key(desk, secret, path).status_code for path in paths] == [200, 204]
+    hashed = hashlib.sha256(secret.encode()).hexdigest()
+    elsewhere(desk, change, hash=hashed, role=role)
+    try:
+        time.sleep(BELIEVED_S)
+        short, long = (by_key(desk, secret, path) for path in paths)
+        assert short.status_code == long.status_code in (401, 403)
+        assert short.json()["code"] == long.json()["code"]
+    finally:
+        if undo:
+            elsewhere(desk, undo, role=role)
+
+
+def test_a_kept_tile_is_sent_small_and_is_the_same(desk: Office) -> None:
+    path = a_tile(desk)
+    plain = get(desk, "analyst", path, **{"Accept-Encoding": "identity"})
+    packed = get(desk, "analyst", path, **{"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"])
+    # Two forms, two tags; whoever has either has the tile.
+    assert packed.headers["etag"] != plain.headers["etag"]
+    for tag in (plain.headers["etag"], packed.headers["etag"]):
+        same = get(desk, "analyst", path, **{"If-None-Match": f'"other", {tag}'})
+        assert (same.status_code, same.content) == (304, b"")
+    assert get(desk, "analyst", path, **{"If-None-Match": '"other"'}).status_code == 200
+    # With the headers of every answer, and counted as every request.
+    assert plain.headers["x-content-type-options"] == "nosniff"
+    metrics = desk.client.app.state.metrics.text().decode()
+    assert 'route="/tiles/{layer}/{z}/{x}/{y}.mvt",status="304"' in metrics
+
+
+def test_a_lost_connection_costs_no_tile(desk: Office) -> None:
+    path = a_tile(desk)
+    before = get(desk, "analyst", path).content
+    elsewhere(
+        desk,
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and query like '%%tile_%%' and state = 'idle'",
+    )
+    assert get(desk, "analyst", path).content == before
+    time.sleep(BELIEVED_S)
+    kept = desk.client.app.state.tiles
+    kept.forget()
+    assert get(desk, "analyst", path).content == before

@@ -5,23 +5,24 @@ Run: python -m tests.performance.bench_ogc [rows]
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import sys
 import tempfile
-import time
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 
-from api.auth import save_account
 from api.cli.opening import seed
 from api.migrate import migrate
 from api.services import make_services
 from tests.databases import TestCluster
 from tests.performance.bench_exports import FILL
-from tests.web import office
+from tests.performance.bench_tiles import reader_secret, serving
+from tests.performance.lean_client import LeanClient
 
-PASSWORD = "bench-password"
 TIMES = 200
 
 
@@ -36,30 +37,30 @@ def main() -> None:
         migrate(services.engine)
         with services.sessions() as session:
             seed(services, session)
-            save_account(session, "analyst", PASSWORD, "analyst", "analyst")
             session.commit()
         url = services.engine.url.render_as_string(False).replace("+psycopg", "")
         with psycopg.connect(url, autocommit=True) as raw:
             raw.execute(FILL.replace("%s", str(rows)).encode())
             raw.execute(b"vacuum analyze")
-        with office(services) as desk:
-            answer = desk.client.post("/api/v1/token", data={"username": "analyst", "password": PASSWORD})  # fmt: skip
-            headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        secret = reader_secret(services)
+        with serving("ours", url, "/readyz") as port:
+            client = LeanClient(port, {"Authorization": f"Bearer {secret}"})
             found, full = [], 0
             for turn in range(TIMES + 5):
                 west = 114.5 + random.random() * 0.15
                 south = 33.5 + random.random() * 0.15
-                path = (
-                    f"/ogc/collections/incidents/items?limit=1000&bbox={west},{south},{west + 0.04},{south + 0.04}"
-                    "&filter=status='closed' and distance_m > 5"
-                )
-                began = time.perf_counter()
-                answer = desk.client.get(path, headers=headers)
+                box = f"{west},{south},{west + 0.04},{south + 0.04}"
+                where = quote("status='closed' and distance_m > 5")
+                path = f"/ogc/collections/incidents/items?limit=1000&bbox={box}&filter={where}"
+                answer = client.get(path)
+                if answer.status != 200:
+                    raise SystemExit(f"{answer.status} {answer.body[:200]!r}")
                 if turn >= 5:
-                    found.append((time.perf_counter() - began) * 1000)
-                    full += answer.json()["numberReturned"] == 1000
+                    found.append(answer.took_ms)
+                    full += json.loads(answer.body)["numberReturned"] == 1000
         found.sort()
-        print(f"{rows} incidents, {TIMES} pages of 1000 ({full} full), ms:")
+        load = os.getloadavg()[0]
+        print(f"{rows} incidents, {TIMES} pages of 1000 ({full} full), ms; {os.cpu_count()} cores, load {load:.1f}:")  # fmt: skip
         print(f"p50 {found[len(found) // 2]:.0f}  p99 {found[int(len(found) * 0.99)]:.0f} (wanted under 100)")  # fmt: skip
         services.engine.dispose()
     finally:

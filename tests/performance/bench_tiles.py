@@ -1,6 +1,8 @@
-"""Tiles of 100 000 segments: uncached against a bare ST_AsMVT query and tipg in the same run, cached, and after one edit.
+"""Tiles of 100 000 segments: uncached against a bare ST_AsMVT query and tipg in the same run, kept, and after one edit.
 
-Both sides are asked through their whole application, ours signed in. tipg draws the table of segments as it is.
+Ours (the whole application, signed in), tipg and a server that only gives bytes run in processes of their own under the
+same uvicorn. One lean client asks each over one open connection, in turns, so that all meet the same load. tipg draws the
+table of segments as it is, once with every column and once with no more than a bare tile has; its connections are open.
 
 Run: python -m tests.performance.bench_tiles
 """
@@ -8,31 +10,31 @@ Run: python -m tests.performance.bench_tiles
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import math
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
-from sqlalchemy import text
-from tipg.collections import register_collection_catalog
-from tipg.database import close_db_connection, connect_to_db
-from tipg.factory import Endpoints
-from tipg.settings import DatabaseSettings, PostgresSettings
+from sqlalchemy import select
 
-from api.auth import save_account
+from api.auth import give_key, save_account
+from api.believed import BELIEVED_S
 from api.migrate import migrate
-from api.routes.tiles import KeptTiles
-from api.services import make_services
-from maps.tiles import BUFFER, EXTENT, Tile, make_tile
+from api.models import AccountRow
+from api.services import Services, make_services
+from maps.tiles import BUFFER, EXTENT, Tile, line_tile
 from tests.databases import TestCluster
-from tests.web import office
+from tests.performance.lean_client import Answer, LeanClient
+from tests.web import free_port, wait_for
 
 FILL = """
 insert into town (id, name, plane_epsg) values (1, '甲', 4547);
@@ -60,8 +62,9 @@ BARE = (
     " st_makeenvelope({s}, 3857), {e}, {b}, true) as geom from segment"
     " where line && st_makeenvelope({d}, 4326)) q"
 )
-TIMES = 15
-PASSWORD = "bench-password"
+TIMES = 21
+KEPT_TIMES = 5
+ZOOMS = range(12, 17)
 
 
 def tile_of(z: int, lon: float = 114.512, lat: float = 30.512) -> Tile:
@@ -70,45 +73,18 @@ def tile_of(z: int, lon: float = 114.512, lat: float = 30.512) -> Tile:
     return Tile(z, int((lon + 180) / 360 * 2**z), int(y * 2**z))
 
 
-def tipg(url: str) -> FastAPI:
-    """tipg by itself on the table of segments."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # Not checked: its form of an address knows no socket, which its driver does.
-        socket: Any = url
-        settings = PostgresSettings.model_construct(database_url=socket)
-        await connect_to_db(app, schemas=["public"], settings=settings)
-        tables = DatabaseSettings(schemas=["public"], tables=["public.segment"], functions=[])
-        await register_collection_catalog(app, db_settings=tables)
-        yield
-        await close_db_connection(app)
-
-    app = FastAPI(lifespan=lifespan)
-    app.include_router(Endpoints(with_tiles_viewer=False).router)
-    return app
-
-
-def answered(client: TestClient, path: str, headers: dict[str, str]) -> Callable[[], Any]:
-    """A request that must bring a tile."""
-
-    def ask() -> None:
-        answer = client.get(path, headers=headers)
-        if answer.status_code != 200 or not answer.content:
-            raise SystemExit(f"{path}: {answer.status_code} {answer.text[:200]}")
-
-    return ask
-
-
-def timed(work: Callable[[], Any], times: int = TIMES) -> float:
-    """The median time in milliseconds, after one run that is not counted."""
-    work()
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        found.append((time.perf_counter() - began) * 1000)
-    return statistics.median(found)
+@contextlib.contextmanager
+def serving(kind: str, url: str, ready: str) -> Iterator[int]:
+    """One of tile_servers.py in a process of its own; yields its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.performance.tile_servers", kind, str(port), url]
+    process = subprocess.Popen(command)
+    try:
+        wait_for(f"http://127.0.0.1:{port}", process, path=ready)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def main() -> None:
@@ -119,88 +95,134 @@ def main() -> None:
     try:
         services = make_services(cluster.settings(cluster.url(cluster.create())))
         migrate(services.engine)
-        with psycopg.connect(services.engine.url.render_as_string(False).replace("+psycopg", ""), autocommit=True) as raw:  # fmt: skip
+        url = services.engine.url.render_as_string(False).replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as raw:
             raw.execute(FILL.encode())
             raw.execute(b"vacuum analyze")
-        with services.sessions() as session:
-            save_account(session, "analyst", PASSWORD, "analyst", "analyst")
-            session.commit()
-        url = services.engine.url.render_as_string(False).replace("+psycopg", "")
-        with office(services) as desk, TestClient(tipg(url)) as peer:
-            answer = desk.client.post("/api/v1/token", data={"username": "analyst", "password": PASSWORD})  # fmt: skip
-            headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-            application: Any = desk.client.app
-            kept = application.state.tiles
-            began = time.perf_counter()
-            kept.get("segments", tile_of(16))
-            print(f"all lines drawn: {time.perf_counter() - began:.1f} s; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")  # fmt: skip
-            print(
-                "zoom  bare ms  drawn ms  ratio (at most 1.4)   tipg ms  ours ms  ratio (3)  kept ms  ratio (50)"
-            )
-            for z in range(12, 17):
-                _row(services.engine, desk.client, kept, headers, peer, tile_of(z))
-            _edit(services.engine, kept)
+        measure(services, url)
         services.engine.dispose()
     finally:
         cluster.stop()
 
 
-def _row(
-    engine: Any, client: TestClient, kept: KeptTiles, headers: dict[str, str], peer: TestClient, tile: Tile,
-) -> None:  # fmt: skip
+def reader_secret(services: Services) -> str:
+    """A token of an analyst."""
+    with services.sessions() as session:
+        save_account(session, "analyst", "bench-password", "analyst", "analyst")
+        row = session.scalars(select(AccountRow).where(AccountRow.username == "analyst")).one()
+        lasting = timedelta(hours=1)
+        secret, _ = give_key(session, row, datetime.now(UTC), kind="token", lasting=lasting)
+        session.commit()
+    return secret
+
+
+def measure(services: Services, url: str) -> None:
+    """The three servers on a town of 100 000 segments."""
+    secret = reader_secret(services)
+    parser = "httptools" if importlib.util.find_spec("httptools") else "h11"
+    with (
+        serving("ours", url, "/readyz") as our_port,
+        serving("tipg", url, "/conformance") as tipg_port,
+        serving("bytes", url, "/1") as bytes_port,
+    ):
+        desk = LeanClient(our_port, {"Authorization": f"Bearer {secret}"})
+        peer, floor = LeanClient(tipg_port), LeanClient(bytes_port)
+        drawn = desk.get(f"/tiles/segments/16/{tile_of(16).x}/{tile_of(16).y}.mvt")
+        print(f"all lines drawn: {drawn.took_ms / 1000:.1f} s; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, uvicorn with {parser}")  # fmt: skip
+        print(
+            "                query alone, ms                over a socket, ms, and the ratio tipg : ours"
+        )
+        print("zoom  rows kB   bare  drawn ratio(1.4)  bytes   tipg (bare columns)   fresh ratio(3)    kept ratio(50)     304")  # fmt: skip
+        for z in ZOOMS:
+            _row(url, desk, peer, floor, tile_of(z))
+        _edit(services.engine, desk)
+
+
+def _row(url: str, desk: LeanClient, peer: LeanClient, floor: LeanClient, tile: Tile) -> None:
     def edges(box: tuple[float, ...]) -> str:
         return ", ".join(repr(edge) for edge in box)
 
     query = BARE.format(e=EXTENT, b=BUFFER, s=edges(tile.square()), d=edges(tile.box()))
-    with engine.connect() as connection:
-        raw = connection.connection.driver_connection
-        # The peer as good as it can be: PostgreSQL's compiler and workers only slow it down.
+    # The bare query as good as it can be: bytes as they are, without PostgreSQL's compiler and workers.
+    with psycopg.connect(url, autocommit=True) as raw:
         raw.execute("set jit = off; set max_parallel_workers_per_gather = 0")
         bare, drawn = by_turns(
-            lambda: raw.execute(query).fetchone(), lambda: make_tile(connection, "segments", tile)
-        )
-        connection.rollback()
+            [lambda: clocked(lambda: raw.execute(query, binary=True).fetchone()),
+             lambda: clocked(lambda: line_tile(raw, "segments", tile))]
+        )  # fmt: skip
     place = f"{tile.z}/{tile.x}/{tile.y}"
-    ask = answered(client, f"/tiles/segments/{place}.mvt", headers)
+    path = f"/tiles/segments/{place}.mvt"
     theirs = f"/collections/public.segment/tiles/WebMercatorQuad/{place}?geom-column=line"
+    whole = given(desk.get(path))
+    tag = next(line for line in whole.head.split(b"\r\n") if line.lower().startswith(b"etag:"))
+    same = {"If-None-Match": tag.partition(b": ")[2].decode()}
 
-    def fresh() -> None:
-        kept.forget()
-        ask()
+    def fresh() -> float:
+        desk.get("/forget")
+        return given(desk.get(path)).took_ms
 
-    tipg_ms, ours = by_turns(answered(peer, theirs, {}), fresh)
-    cached = timed(ask, 50)
+    def kept() -> float:
+        return statistics.median(given(desk.get(path)).took_ms for _ in range(KEPT_TIMES))
+
+    def unchanged() -> float:
+        answer = desk.get(path, same)
+        if answer.status != 304:
+            raise SystemExit(f"{answer.status} instead of 304")
+        return answer.took_ms
+
+    every, few, ours, again, still, floor_ms = by_turns(
+        [
+            lambda: given(peer.get(theirs)).took_ms,
+            lambda: given(peer.get(f"{theirs}&properties=class")).took_ms,
+            fresh,
+            kept,
+            unchanged,
+            lambda: statistics.median(floor.get(f"/{len(whole.body)}").took_ms for _ in range(KEPT_TIMES)),
+        ]
+    )  # fmt: skip
     print(
-        f"{tile.z:4d} {bare:8.2f} {drawn:9.2f} {drawn / bare:10.2f} {tipg_ms:19.1f} {ours:8.1f} {tipg_ms / ours:10.1f}"
-        f" {cached:8.2f} {tipg_ms / cached:10.0f}",
+        f"{tile.z:4d} {len(whole.body) / 1000:8.1f} {bare:6.2f} {drawn:6.2f} {drawn / bare:10.2f} {floor_ms:6.3f}"
+        f" {every:6.1f} {few:14.1f} {ours:7.2f} {every / ours:4.1f} ({few / ours:.1f}) {again:7.3f}"
+        f" {every / again:5.0f} ({few / again:.0f}) {still:7.3f}",
         flush=True,
     )
 
 
-def by_turns(one: Callable[[], Any], other: Callable[[], Any]) -> tuple[float, float]:
-    """The median times of two works in milliseconds, done in turns, so that both meet the same load."""
-    one(), other()
-    found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(TIMES):
-        for work, times in zip((one, other), found, strict=True):
-            began = time.perf_counter()
-            work()
-            times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(found[0]), statistics.median(found[1])
+def given(answer: Answer) -> Answer:
+    """An answer that must hold a tile."""
+    if answer.status != 200 or not answer.body:
+        raise SystemExit(f"{answer.status} {answer.body[:200]!r}")
+    return answer
 
 
-def _edit(engine: Any, kept: KeptTiles) -> None:
-    """Keeps every tile of zoom 14, moves one segment to another grid, asks for all again."""
+def clocked(work: Callable[[], Any]) -> float:
+    """The time of a work in milliseconds."""
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1000
+
+
+def by_turns(works: list[Callable[[], float]]) -> list[float]:
+    """The median of the milliseconds that each work tells, done in turns after one turn that is not counted."""
+    turns = [[work() for work in works] for _ in range(TIMES + 1)]
+    return [statistics.median(times) for times in zip(*turns[1:], strict=True)]
+
+
+def _edit(engine: Any, desk: LeanClient) -> None:
+    """Keeps every tile of zoom 14, changes one segment, asks for all again."""
     first, last = tile_of(14, 114.4, 30.62), tile_of(14, 114.62, 30.4)
-    tiles = [Tile(14, x, y) for x in range(first.x, last.x + 1) for y in range(first.y, last.y + 1)]
-    for tile in tiles:
-        kept.get("segments", tile)
-    made = kept.made
+    tiles = [(x, y) for x in range(first.x, last.x + 1) for y in range(first.y, last.y + 1)]
+    paths = [f"/tiles/segments/14/{x}/{y}.mvt" for x, y in tiles]
+    for path in paths:
+        desk.get(path)
+    made = int(desk.get("/made").body)
     with engine.begin() as connection:
-        connection.execute(text("update segment set class = 'trunk' where id = (select max(id) / 2 from segment)"))  # fmt: skip
-    for tile in tiles:
-        kept.get("segments", tile)
-    print(f"after an edit of one segment {kept.made - made} of {len(tiles)} tiles were made again")
+        connection.exec_driver_sql("update segment set class = 'trunk' where id = (select max(id) / 2 from segment)")  # fmt: skip
+    # Another process's change is seen when what was believed of it is over.
+    time.sleep(BELIEVED_S)
+    for path in paths:
+        desk.get(path)
+    print(f"after an edit of one segment {int(desk.get('/made').body) - made} of {len(paths)} tiles were made again")  # fmt: skip
 
 
 if __name__ == "__main__":

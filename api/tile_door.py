@@ -1,0 +1,139 @@
+"""The short way of a tile: who asks and whether it still stands are known or asked at once, then the bytes leave.
+
+Stands before the routes and answers for tiles of lines and ground when everything is as usual: a token or a session
+that may read, a tile that exists. Whatever is not goes on to the route (`api/routes/tiles.py`), which says what is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.auth import digest
+from api.believed import Believed, Key
+from api.deps import SESSION_COOKIE
+from api.kept_tiles import PACKED_FROM_BYTES, KeptTiles, Made
+from maps.tiles import DEEPEST_ZOOM, Tile
+
+LOG = logging.getLogger("gridward")
+MVT = "application/vnd.mapbox-vector-tile"
+# One drawing a core and one that waits for the disk: more would only take threads and connections from everything else.
+DRAWERS = 3
+# The browser keeps a tile for this account alone, and asks every time whether it still stands.
+KEEPING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, Accept-Encoding"}
+_KEEPING = [(name.lower().encode(), value.encode()) for name, value in KEEPING.items()]
+_SHORT = ("segments", "grids", "territories")
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+class TileDoor:
+    """ASGI middleware; `route` is what metrics call a tile."""
+
+    def __init__(self, app: ASGIApp, tiles: KeptTiles, believed: Believed, route: Any) -> None:
+        self._app, self._tiles, self._believed, self._route = app, tiles, believed, route
+        self._room: anyio.CapacityLimiter | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = None
+        if scope["type"] == "http" and scope["path"].startswith("/tiles/"):
+            try:
+                answer = await self._short(scope)
+            except Exception as error:
+                # The route meets the same trouble, and has an answer for each.
+                LOG.info("a tile goes the long way: %s", error)
+        if answer is None:
+            await self._app(scope, receive, send)
+            return
+        status, headers, body = answer
+        scope["route"] = self._route
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _short(self, scope: Scope) -> Answer | None:
+        asked = tile_of(scope["path"])
+        if asked is None or scope["method"] != "GET":
+            return None
+        # Of a header that comes twice the first counts, as everywhere.
+        given = {name: value for name, value in reversed(list(scope["headers"])) if name in _READ}
+        key = key_of(given)
+        if key is None:
+            return None
+        newest = await self._believed.newest_for(key)
+        if newest is None:
+            return None
+        packed = b"gzip" in given.get(b"accept-encoding", b"")
+        layer, tile = asked
+        found = self._tiles.find(layer, tile, newest)
+        if found is None or (packed and found.packed is None and _worth_packing(found)):
+            work = partial(self._made, layer, tile, newest, packed=packed)
+            found = await anyio.to_thread.run_sync(work, limiter=self._limiter())
+        return answered(found, given.get(b"if-none-match", b"").decode("latin-1"), packed=packed)
+
+    def _made(self, layer: str, tile: Tile, newest: int, *, packed: bool) -> Made:
+        made = self._tiles.get(layer, tile, newest)
+        if packed and _worth_packing(made):
+            made.pack()
+        return made
+
+    def _limiter(self) -> anyio.CapacityLimiter:
+        if self._room is None:
+            self._room = anyio.CapacityLimiter(DRAWERS)
+        return self._room
+
+
+_READ = frozenset({b"authorization", b"cookie", b"accept-encoding", b"if-none-match"})
+
+
+def tile_of(path: str) -> tuple[str, Tile] | None:
+    """The layer and tile of an address `/tiles/LAYER/Z/X/Y.mvt`; None for what the route must look at."""
+    parts = path.split("/")
+    if len(parts) != 6 or parts[2] not in _SHORT or not parts[5].endswith(".mvt"):
+        return None
+    numbers = (parts[3], parts[4], parts[5][:-4])
+    # Longer ones are no tile, and long ones are slow to read.
+    if not all(one.isascii() and one.isdigit() and len(one) < 9 for one in numbers):
+        return None
+    z, x, y = map(int, numbers)
+    if z > DEEPEST_ZOOM or x >= 2**z or y >= 2**z:
+        return None
+    return parts[2], Tile(z, x, y)
+
+
+def key_of(headers: dict[bytes, bytes]) -> Key | None:
+    """The kind and hash of the key that a request carries, as `get_account` looks for it; None for any other way in."""
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, secret = authorization.decode("latin-1").partition(" ")
+        return (b"token", digest(secret.strip()).encode()) if scheme.lower() == "bearer" else None
+    cookies = cookie_parser(headers.get(b"cookie", b"").decode("latin-1"))
+    secret = cookies.get(SESSION_COOKIE, "")
+    return (b"session", digest(secret).encode()) if secret else None
+
+
+def answered(made: Made, known: str, *, packed: bool) -> Answer:
+    """Status, headers and bytes for a tile; `known` is what the browser says it has."""
+    body, headers = made.body, list(_KEEPING)
+    if packed and made.packed is not None:
+        body = made.packed
+        headers += [(b"etag", f'"{made.tag}-gzip"'.encode())]
+    else:
+        headers += [(b"etag", f'"{made.tag}"'.encode())]
+    # The tag without its end: the same tile in either form.
+    if f'"{made.tag}' in known:
+        return 304, headers, b""
+    if not body:
+        return 204, headers, b""
+    if body is not made.body:
+        headers.append((b"content-encoding", b"gzip"))
+    headers += [(b"content-type", MVT.encode()), (b"content-length", str(len(body)).encode())]
+    return 200, headers, body
+
+
+def _worth_packing(made: Made) -> bool:
+    return len(made.body) >= PACKED_FROM_BYTES

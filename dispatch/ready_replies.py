@@ -29,6 +29,7 @@ NOTED = frozenset(
     {name for name, move in MOVES.items() if "reason" in move.needs}
     | {name for name, move in TASK_MOVES.items() if "reason" in move.needs}
     | {"accept", "file", "dispatch", "close", "answered", "check_passed", "grant_extension"}
+    | {"add_task", "finish_task"}
 )
 
 

@@ -233,6 +233,7 @@ create function gis.evaluation_of(
     reported bigint, on_the_spot bigint, merged bigint, filed_with_void bigint, filed bigint, due bigint,
     due_without_appeal bigint, closed bigint, closed_on_time bigint, closed_late bigint, disposed bigint,
     disposed_on_time bigint, overdue bigint, overdue_open bigint, reworked bigint,
+    reopened bigint, rated bigint, rated_satisfied bigint,
     accurate_filing_rate float8, disposal_rate float8, on_time_disposal_rate float8, closing_rate float8,
     on_time_closing_rate float8, late_closing_rate float8, overdue_rate float8, rework_rate float8,
     leader_id bigint,
@@ -249,7 +250,9 @@ facts as (
         coalesce(case when i.disposed_at <= at then i.disposed_at end,
                  case when i.status = 'closed' and i.ended_at <= at then i.ended_at end) as disposed_at,
         i.status = 'closed' and i.ended_at <= at as closed,
-        coalesce((i.facts ->> 'reworks')::int, 0) > 0 as reworked, at
+        coalesce((i.facts ->> 'reworks')::int, 0) > 0 as reworked,
+        coalesce((i.facts ->> 'reopened')::int, 0) > 0 as reopened,
+        coalesce(i.facts ->> 'solved_said', '') as said, at
     from incident i cross join clock
     where i.reported_at >= since and i.reported_at < until and i.grid_id is not null
       and (only_category is null or i.category_code = only_category)
@@ -274,7 +277,11 @@ counted as (
         count(*) filter (where is_due and done and not late) as disposed_on_time,
         count(*) filter (where is_due and (done and late or open_late) and not appealed) as overdue,
         count(*) filter (where is_due and open_late) as overdue_open,
-        count(*) filter (where is_due and reworked) as reworked
+        count(*) filter (where is_due and reworked) as reworked,
+        -- Beside the published formulas, which know neither.
+        count(*) filter (where filed and reopened) as reopened,
+        count(*) filter (where filed and said <> '') as rated,
+        count(*) filter (where filed and said = 'satisfied') as rated_satisfied
     from weighed group by grid_id
 ),
 held as (
@@ -289,6 +296,7 @@ select g.id, g.code, g.name, since, until, only_category,
     coalesce(c.due_without_appeal, 0), coalesce(c.closed, 0), coalesce(c.closed_on_time, 0),
     coalesce(c.closed_late, 0), coalesce(c.disposed, 0), coalesce(c.disposed_on_time, 0),
     coalesce(c.overdue, 0), coalesce(c.overdue_open, 0), coalesce(c.reworked, 0),
+    coalesce(c.reopened, 0), coalesce(c.rated, 0), coalesce(c.rated_satisfied, 0),
     c.filed / nullif(c.filed_with_void, 0)::float8, c.disposed / nullif(c.due, 0)::float8,
     c.disposed_on_time / nullif(c.due, 0)::float8, c.closed / nullif(c.due, 0)::float8,
     c.closed_on_time / nullif(c.due, 0)::float8, c.closed_late / nullif(c.due, 0)::float8,
@@ -304,7 +312,7 @@ $$;
 create view gis.evaluation_by_grid as
 select id, code, name, from_at, to_at, category, reported, on_the_spot, merged, filed_with_void, filed, due,
     due_without_appeal, closed, closed_on_time, closed_late, disposed, disposed_on_time, overdue, overdue_open,
-    reworked, accurate_filing_rate, disposal_rate, on_time_disposal_rate, closing_rate, on_time_closing_rate,
+    reworked, reopened, rated, rated_satisfied, accurate_filing_rate, disposal_rate, on_time_disposal_rate, closing_rate, on_time_closing_rate,
     late_closing_rate, overdue_rate, rework_rate, leader_id,
     geom::geometry(MultiLineString, 4326) as geom
 from gis.evaluation_of(gis.moment() - interval '90 days', gis.moment());

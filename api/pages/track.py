@@ -6,6 +6,7 @@ A number can be guessed, so it shows no name, no word of the report and no photo
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response
@@ -24,6 +25,7 @@ from dispatch import evidence as evidence_store
 from dispatch import personal, place_needed, reading, steps
 from dispatch.merging import lead_of
 from dispatch.moves import ENDED
+from dispatch.support import support, supporters
 from grid.core.errors import BadInput, NotFound, TooMany, Trouble
 from maps.page import Mark
 
@@ -44,7 +46,7 @@ STEP_OF = {
     "fixed_on_spot": 3,
 }
 RESULT_SHOWN = frozenset({"closed", "fixed_on_spot"})
-Act = Literal["phone", "solved", "not_solved", "answer"]
+Act = Literal["phone", "solved", "not_solved", "answer", "support"]
 
 
 @router.get("/track")
@@ -108,7 +110,7 @@ def say(
     rating: Annotated[str, Form(max_length=20)] = "",
     words: Annotated[str, Form(max_length=10_000)] = "",
 ) -> Response:
-    """What its reporter says: a telephone number to be known by, solved or not, an answer to a question."""
+    """What its reporter says: a telephone number to be known by, solved or not, an answer; or anybody: me too."""
     home = services.settings.database.home_folder
     row = reading.one_incident(session, number)
     said = words.strip()
@@ -116,6 +118,10 @@ def say(
         if act == "phone":
             _known_by_phone(request, session, row["id"], phone)
             return RedirectResponse(page_of(home, number), status_code=303)
+        if act == "support":
+            limits_of(request).open_report(request)
+            support(session, number, key or secrets.token_urlsafe(16), ANYBODY, now)
+            return RedirectResponse(f"/track/{number}?said=support", status_code=303)
         if not fits(home, number, key):
             raise BadInput("track.key_wrong", field="key")
         if len(said) > LONGEST_WORDS:
@@ -261,7 +267,9 @@ def _shown(
         photos=_result_photos(row) if own else [],
         ratings=RATINGS,
         content=row["facts"].get("solved_said") is not None and own,
-        said=said if said in ("solved", "not_solved", "answer") else "",
+        said=said if said in ("solved", "not_solved", "answer", "support") else "",
+        supporters=supporters(session, row["id"]),
+        support_key=secrets.token_urlsafe(16),
         problem=problem,
         given=given,
     )

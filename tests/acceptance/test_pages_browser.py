@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import text
@@ -164,6 +165,48 @@ def test_a_resident_is_helped_with_category_place_neighbours_and_news(
     assert tuple(row) == (chosen, "13900001111", "sms", "zh")
 
 
+def test_whoever_meets_with_the_same_problem_is_counted_without_a_name(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    """From the neighbours of the form, and from the page of a number; never twice by one form, never with a say."""
+    spot = spot_of(town_services)
+    number = report_at(town_services, spot, "只此一家的秘密", category_of(town_services, "cleaner"))
+    here = {"longitude": spot.lon, "latitude": spot.lat, "accuracy": 10}
+    asked = {"has_touch": True, "geolocation": here, "permissions": ["geolocation"]}
+    with visit(browser, base, "zh", PHONE, **asked) as seen:
+        page = seen.page
+        page.goto(f"{base}/report")
+        page.fill("#description", "这里也有")
+        page.click("[data-here]")
+        same = page.locator(f"[data-near] li:has(a[href='/track/{number}']) button")
+        expect(same).to_be_visible()
+        seen.assert_fits()
+        key = page.input_value("[name=key]")
+        same.click()
+        page.wait_for_url(f"**/track/{number}?said=support")
+        expect(page.locator("main")).to_contain_text("另有1位居民")
+        assert "秘密" not in page.content(), "nobody's words are shown"
+        expect(page.locator("[data-ask=solved]")).to_have_count(0)
+        again = page.request.post(f"{base}/track/{number}", form={"act": "support", "key": key})
+        assert again.status == 200
+        page.goto(f"{base}/track/{number}")
+        expect(page.locator("main")).to_contain_text("另有1位居民")
+        page.click("[data-ask=support] button")
+        expect(page.locator("main")).to_contain_text("另有2位居民")
+        seen.assert_clean()
+    with visit(browser, base) as desk:
+        desk.sign_in("dispatcher")
+        desk.page.goto(f"{base}/console/incidents/{number}")
+        expect(desk.page.locator("[data-repeats]")).to_contain_text("2")
+        expect(desk.page.locator(".steps")).to_contain_text("又有居民反映")
+    closed_by_hand(town_services, number)
+    late = httpx.post(f"{base}/track/{number}", data={"act": "support", "key": "late"})
+    assert late.status_code == 422
+    with town_services.sessions() as session:
+        known = "select count(*) from reporter r join incident i on i.id = r.incident_id where i.number = :n"
+        assert session.execute(text(known), {"n": number}).scalar_one() == 0
+
+
 def test_the_reporter_answers_a_question_and_sends_it_back_when_it_is_not_solved(
     browser: Browser, base: str, town_services: Services
 ) -> None:
@@ -246,3 +289,69 @@ def test_theme_and_language_are_kept(browser: Browser, base: str) -> None:
         seen.page.goto(f"{base}/login")
         root = seen.page.locator("html")
         assert (root.get_attribute("lang"), root.get_attribute("data-theme")) == ("en", "dark")
+
+
+LONG = "Donaudampfschifffahrtsgesellschaftskapitaensmuetzenabzeichenundsoweiter"
+
+
+def test_long_unbroken_names_stay_in_their_places_on_a_phone(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    """No page is too wide by a name without a break; the phone's tabs keep their width."""
+    number = report_at(
+        town_services, spot_of(town_services), LONG * 3, category_of(town_services, "cleaner")
+    )
+    with town_services.sessions() as session:
+        for change in (
+            "update staff set name = :w where id in (select staff_id from account where username = 'cleaner')",
+            "update account set name = :w where username in ('cleaner', 'dispatcher')",
+            "update category set name_zh = :w, name_en = :w where code = (select category_code from incident where number = :n)",
+            "update incident set address = :w where number = :n",
+            "update grid set name = :w where id = (select grid_id from incident where number = :n)",
+            "update unit set name = :w where id = (select min(id) from unit)",
+            "update town set rules_version = rules_version + 1, ground_version = ground_version + 1",
+        ):
+            named = {
+                name: value for name, value in (("w", LONG), ("n", number)) if f":{name}" in change
+            }
+            session.execute(text(change), named)
+        session.commit()
+    with visit(browser, base, "en", PHONE) as seen:
+        seen.sign_in("cleaner")
+        page = seen.page
+        page.click(f'.task[data-number="{number}"]')
+        seen.assert_fits()
+        page.keyboard.press("Escape")
+        page.goto(f"{base}/field")
+        page.wait_for_selector(".task")
+        wide = page.evaluate(
+            "[...document.querySelectorAll('.tabs button')].map((b) => b.getBoundingClientRect().right)"
+        )
+        assert max(wide) <= PHONE[0]
+        page.click(".tabs [data-view=mine]")
+        seen.assert_fits()
+    desk = (
+        "/console",
+        f"/console/incidents/{number}",
+        "/console/grids",
+        "/console/handover",
+        "/maps",
+        "/exports",
+        "/account",
+    )
+    for username, paths in (
+        ("dispatcher", desk),
+        ("admin", ("/admin", "/admin/rules", "/console/replies")),
+    ):
+        with visit(browser, base, "en", PHONE) as seen:
+            seen.sign_in(username)
+            for path in paths:
+                seen.page.goto(f"{base}{path}")
+                seen.page.wait_for_load_state(
+                    "networkidle"
+                ) if path != "/console" else seen.page.wait_for_selector(ROWS)
+                seen.assert_fits()
+            seen.assert_clean()
+    with visit(browser, base, "en", PHONE) as seen:
+        seen.page.goto(f"{base}/track/{number}")
+        seen.assert_fits()

@@ -141,6 +141,38 @@ def test_a_new_incident_appears_by_itself_with_a_badge(
     expect(page.locator("#fresh")).to_be_hidden()
 
 
+LISTEN = """window.heard = 0; const Real = window.AudioContext;
+window.AudioContext = class extends Real { createOscillator() { window.heard += 1; return super.createOscillator(); } };"""
+
+
+def test_a_new_incident_is_heard_when_the_sound_is_on_and_the_choice_is_kept(
+    desk: Visit, town_services: Services, spot: Spot, cleaning: str
+) -> None:
+    page = desk.page
+    page.add_init_script(LISTEN)
+    page.reload()
+    page.wait_for_selector(ROWS)
+    sound = page.locator("#sound")
+    expect(sound).to_have_attribute("aria-pressed", "false")
+    silent = report_at(town_services, spot, "没有声音", cleaning)
+    expect(page.locator(f"#row-{silent}")).to_be_visible()
+    assert page.evaluate("window.heard") == 0
+    sound.click()
+    expect(sound).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("window.heard") == 2, "two tones say that it is on"
+    page.reload()
+    page.wait_for_selector(ROWS)
+    expect(page.locator("#live")).to_have_attribute("data-state", "on")
+    expect(sound).to_have_attribute("aria-pressed", "true")
+    heard = report_at(town_services, spot, "听得到的新案件", cleaning)
+    expect(page.locator(f"#row-{heard}")).to_be_visible()
+    assert page.evaluate("window.heard") == 2, "two tones for the one that came in"
+    sound.click()
+    expect(sound).to_have_attribute("aria-pressed", "false")
+    page.reload()
+    expect(page.locator("#sound")).to_have_attribute("aria-pressed", "false")
+
+
 def test_the_feed_comes_back_after_the_line_was_down(
     desk: Visit, town_services: Services, spot: Spot, cleaning: str
 ) -> None:

@@ -157,6 +157,47 @@ def test_a_task_is_returned_with_a_reason(
     assert queue == "returned", "what came back must wait for the dispatcher"
 
 
+def test_the_bureaus_own_replies_are_on_the_phone_without_network_too(
+    phone: Visit, number: str, town_services: Services
+) -> None:
+    """A text kept by the watch chief is tapped where no network is; one of another category is not offered."""
+    page = phone.page
+    with town_services.sessions() as session:
+        session.execute(
+            text(
+                "insert into ready_reply (move, language, words, category_code, changed_at, changed_by) values"
+                " ('return_task', 'zh', '值长备好的答复', null, now(), 'account:watch_chief'),"
+                " ('return_task', 'zh', '别的类别的答复', (select max(code) from category), now(), 'account:watch_chief'),"
+                " ('add_task', 'zh', '请带高压水枪', null, now(), 'account:watch_chief')"
+            )
+        )
+        session.commit()
+    with page.expect_response("**/api/v1/ready-replies"):
+        page.reload()
+    page.click(f'.task[data-number="{number}"]')
+    phone.context.set_offline(True)
+    page.locator("details.more summary").click()
+    page.click("[data-act=help]")
+    expect(page.locator("[data-form=help]")).to_contain_text("请带高压水枪")
+    page.click("[data-act=return]")
+    form = page.locator("[data-form=return]")
+    expect(form).not_to_contain_text("别的类别的答复")
+    form.get_by_text("值长备好的答复").click()
+    page.click("[data-send=return]")
+    expect(page.locator("#unsent")).to_be_visible()
+    phone.context.set_offline(False)
+    expect(page.locator("#unsent")).to_be_hidden(timeout=30_000)
+    with town_services.sessions() as session:
+        noted = session.execute(
+            text(
+                "select h.note from history h join incident i on i.id = h.incident_id"
+                " where i.number = :n and h.move = 'return_task'"
+            ),
+            {"n": number},
+        ).scalar_one()
+    assert noted == "值长备好的答复"
+
+
 def test_every_target_is_large_enough(phone: Visit, number: str) -> None:
     page = phone.page
     page.click(f'.task[data-number="{number}"]')

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from sqlalchemy import text
 
 from api.services import Services
@@ -140,6 +140,13 @@ def moves_of(services: Services, number: str) -> list[str]:
     return [row.move for row in rows]
 
 
+def place_of(services: Services, number: str) -> tuple[float, float]:
+    """Where an incident is recorded: lon, lat."""
+    statement = "select st_x(point) as lon, st_y(point) as lat from incident where number = :n"
+    row = ask(services, statement, n=number)[0]
+    return row.lon, row.lat
+
+
 def open_task(page: Page, number: str) -> None:
     page.click(f'.task[data-number="{number}"]')
     expect(page.locator("#sheet")).to_be_visible()
@@ -235,14 +242,8 @@ def test_the_pin_and_the_category_are_put_right(
         aimed = page.evaluate("window.gridward.map.getCenter()")
         page.click("[data-aim=ok]")
         sent(page)
-        at = ask(
-            town_services,
-            "select st_x(point) as lon, st_y(point) as lat from incident where number = :n",
-            n=number,
-        )[0]
-        assert (at.lon, at.lat) == (
-            pytest.approx(aimed["lng"], abs=1e-7),
-            pytest.approx(aimed["lat"], abs=1e-7),
+        assert place_of(town_services, number) == pytest.approx(
+            (aimed["lng"], aimed["lat"]), abs=1e-7
         )
         other = ask(
             town_services,
@@ -256,6 +257,28 @@ def test_the_pin_and_the_category_are_put_right(
         page.click("[data-send=category]")
         sent(page)
     assert ask(town_services, "select category_code as c from incident where number = :n", n=number)[0].c == other  # fmt: skip
+
+
+def test_categories_that_come_late_reach_the_open_task(
+    browser: Browser, base: str, spot: Spot, number: str
+) -> None:
+    with phone_of(browser, base, spot) as seen:
+        page = seen.page
+        # As on the first day: nothing kept on the phone yet, and a slow line.
+        held: list[Route] = []
+        seen.context.route("**/api/v1/categories", lambda route: held.append(route))
+        page.evaluate(
+            "indexedDB.databases().then((all) => all.forEach(({name}) => indexedDB.deleteDatabase(name)))"
+        )
+        page.reload()
+        open_task(page, number)
+        page.click("details.more summary")
+        expect(page.locator("[data-act=pin]")).to_be_visible()
+        expect(page.locator("[data-act=category]")).to_have_count(0)
+        while not held:
+            page.wait_for_timeout(50)
+        held[0].continue_()
+        expect(page.locator("[data-act=category]")).to_be_visible()
 
 
 def test_more_time_is_asked_for_and_its_answer_is_seen(
@@ -391,7 +414,7 @@ def test_a_collector_checks_a_result_and_the_crew_sees_why_it_came_back(
             open_task(check, number)
             check.click("[data-act=failed]")
             take(check, "[data-take=after]", photo)
-            check.locator("[data-form=failed] .choice input").nth(1).check()
+            check.locator("[data-form=failed] .choice").get_by_text("只处理了一部分").click()
             picture(check, "zh-9-failed")
             check.click("[data-send=failed]")
             sent(check)

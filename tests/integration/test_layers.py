@@ -147,6 +147,31 @@ def test_the_evaluation_counts_by_the_rules_of_the_indicators(session: Session) 
             ), name
 
 
+def test_ratings_and_reopenings_are_counted_beside_the_rates(session: Session) -> None:
+    now = datetime.now(UTC)
+    asked = text("select * from gis.evaluation_of(:since, :now)")
+    period = {"since": now - timedelta(days=4000), "now": now}
+    before = pd.DataFrame(session.execute(asked, period).mappings()).set_index("id")
+    ids = session.scalars(
+        text(
+            "select id from incident where filed_at is not null and grid_id is not null and status not in"
+            " ('fixed_on_spot', 'merged', 'voided') and not facts ? 'solved_said' order by id limit 4"
+        )
+    ).all()
+    said = ('{"solved_said": "satisfied"}', '{"solved_said": "dissatisfied"}',
+            '{"solved_said": ""}', '{"reopened": 2}')  # fmt: skip
+    for incident, facts in zip(ids, said, strict=True):
+        session.execute(
+            text("update incident set facts = facts || cast(:f as jsonb) where id = :id"),
+            {"f": facts, "id": incident},
+        )
+    after = pd.DataFrame(session.execute(asked, period).mappings()).set_index("id")
+    new = ["reopened", "rated", "rated_satisfied"]
+    assert (after[new].sum() - before[new].sum()).tolist() == [1, 2, 1]
+    rates = [name for name in INDICATORS if name in after.columns]
+    pd.testing.assert_frame_equal(after[rates], before[rates])
+
+
 def test_hot_spots_are_the_statistic_of_getis_and_ord(session: Session) -> None:
     epsg = int(session.scalar(text("select plane_epsg from town")) or 0)
     points = session.execute(

@@ -1,14 +1,16 @@
-"""The console in Chromium, its CPU four times slower, on 10,000 open incidents and 20,000 segments.
+"""Console and phone page in Chromium, its CPU four times slower, on 10,000 open incidents and 20,000 segments.
 
     flock /tmp/gridward-bench.lock python -m tests.performance.bench_console
 
-Prints the first useful paint (marks of streets and the first rows are on the screen), the frames while the map is
+Prints the first useful paint (the first rows are on the screen; then the streets), that of the phone page (its tasks), the
+compressed size of each one's scripts, the frames while the map is
 dragged and zoomed, how long a filter takes until its rows stand, and a new incident until it is in the list. The peer,
 in the same run: the same streets given to Leaflet whole, as GeoJSON on a canvas, under the same hand movements.
 """
 
 from __future__ import annotations
 
+import gzip
 import os
 import statistics
 import tempfile
@@ -18,18 +20,27 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Response
 
 from api.cli.demonstration import load_demo
 from api.cli.opening import seed
 from api.migrate import migrate
 from api.services import Services, make_services
 from fixtures.town import make_town
-from tests.acceptance.site import ROWS, category_of, chromium, report_at, serving, spot_of, visit
+from tests.acceptance.site import (
+    PHONE,
+    ROWS,
+    category_of,
+    chromium,
+    report_at,
+    serving,
+    spot_of,
+    visit,
+)
 from tests.databases import TestCluster
 
 INCIDENTS, SLOWER = 10_000, 4
-PAINT_MS, FILTER_MS = 1500, 1000
+PAINT_MS, PHONE_MS, FILTER_MS = 1500, 1000, 1000
 # A lattice of 100 x 100 crossings beside the invented town; 100 grids of 200 segments each.
 GROUND = """
 insert into street (name) select '格街' || g from generate_series(1, 200) g;
@@ -80,7 +91,7 @@ const sheet = new OffscreenCanvas(128, 128).getContext('2d', { willReadFrequentl
 const ink = (canvas) => { if (!canvas.width || !canvas.classList.contains('leaflet-tile-loaded')) return false;
   sheet.clearRect(0, 0, 128, 128); sheet.drawImage(canvas, 0, 0, 128, 128);
   return sheet.getImageData(0, 0, 128, 128).data.some(Boolean); };
-const look = () => { if (document.querySelector('.line')) note('rows');
+const look = () => { if (document.querySelector('.line')) note('rows'); if (document.querySelector('.task')) note('tasks');
   if (!('streets' in window.seen) && [...document.querySelectorAll('.leaflet-pane canvas')].some(ink)) note('streets');
   if (!('rows' in window.seen) || !('streets' in window.seen)) setTimeout(look, 25); };
 look();
@@ -191,6 +202,8 @@ def main() -> None:
             fill(services)
             with serving(services) as base, chromium() as browser, visit(browser, base) as seen:
                 measure(services, seen, base)
+                with visit(browser, base, size=PHONE) as phone:
+                    measure_phone(phone, base)
         finally:
             services.engine.dispose()
             cluster.stop()
@@ -200,7 +213,8 @@ def measure(services: Services, seen: Any, base: str) -> None:
     """Everything once, and the opening three times."""
     page = seen.page
     seen.sign_in("dispatcher")
-    opened_plain(page, base)
+    # Once without a clock, so that the server has read its rules and the browser its scripts.
+    print(f"  console: {script_kb(page, f'{base}/console', ROWS)} kB of script compressed")
     page.add_init_script(WATCH)
     slow(page)
     print(
@@ -233,11 +247,34 @@ def measure(services: Services, seen: Any, base: str) -> None:
     )
 
 
-def opened_plain(page: Page, base: str) -> None:
-    """Once without a clock, so that the server has read its rules and the browser its scripts."""
-    page.goto(f"{base}/console")
-    page.wait_for_selector(ROWS, timeout=120_000)
+def measure_phone(seen: Any, base: str) -> None:
+    """The phone page: three openings after the first."""
+    page = seen.page
+    seen.sign_in("cleaner")
+    print(f"  phone page: {script_kb(page, f'{base}/field', '.task')} kB of script compressed")
+    page.add_init_script(WATCH)
+    slow(page)
+    for _ in range(3):
+        page.goto(f"{base}/field")
+        page.wait_for_selector(".task", timeout=120_000)
+        page.wait_for_timeout(300)
+        print(f"  phone tasks {page.evaluate('window.seen.tasks'):6.0f} ms (under {PHONE_MS})")
+
+
+def script_kb(page: Page, address: str, ready: str) -> int:
+    """Kilobytes of all scripts of a page, each compressed as a server in front would."""
+    sizes: dict[str, int] = {}
+
+    def weigh(answer: Response) -> None:
+        if answer.request.resource_type == "script" and answer.ok:
+            sizes[answer.url] = len(gzip.compress(answer.body()))
+
+    page.on("response", weigh)
+    page.goto(address)
+    page.wait_for_selector(ready, timeout=120_000)
     page.wait_for_timeout(1500)
+    page.remove_listener("response", weigh)
+    return sum(sizes.values()) // 1000
 
 
 if __name__ == "__main__":

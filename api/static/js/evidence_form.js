@@ -6,7 +6,7 @@ import { t, word } from "./messages.js";
 const STAGES = ["before", "during", "after"];
 
 export function evidenceForm(number, onDone) {
-  return h("form", { class: "stack", autocomplete: "off", on: { submit: async (event) => {
+  return h("form", { class: "stack evidence-form", autocomplete: "off", on: { submit: async (event) => {
     event.preventDefault();
     const form = event.target;
     const button = form.querySelector("button");

@@ -34,7 +34,16 @@ async function near() {
   fill($("[data-near]"), found.length > 0 && h("div", { class: "note amber" }, h("div", { class: "grow" }, h("b", { class: "block", text: t("public.near") }),
     h("ul", { class: "stack" }, found.map((one) => h("li", {}, h("a", { href: `/track/${one.number}`, target: "_blank", rel: "noopener" },
       h("span", { class: "block", text: `${one.category || t("public.near_unknown")} · ${t("public.near_away", { m: one.distance_m })}` }),
-      h("span", { class: "block small", text: `${moment(one.reported_at)} · ${one.status}` }))))))));
+      h("span", { class: "block small", text: `${moment(one.reported_at)} · ${one.status}` })),
+    h("button", { class: "button", type: "button", text: t("public.near_same"), on: { click: () => support(one.number) } })))))));
+}
+
+/** Counted in on what is there already: nothing that is typed here goes along but the form's key, which counts once. */
+function support(number) {
+  const word = (name, value) => h("input", { type: "hidden", name, value });
+  const sent = h("form", { method: "post", action: `/track/${number}`, hidden: true }, word("act", "support"), word("key", form.elements.key.value));
+  document.body.append(sent);
+  sent.submit();
 }
 
 const suggested = debounced(500, async () => {
@@ -78,5 +87,5 @@ form.elements.photo.addEventListener("change", async () => {
     $("[data-photo-text]").textContent = t("field.photo_failed");
   }
 });
-form.addEventListener("submit", () => { $("button[type=submit]", form).disabled = true; });
-window.addEventListener("pageshow", () => { $("button[type=submit]", form).disabled = false; });
+form.addEventListener("submit", () => { $("button.main", form).disabled = true; });
+window.addEventListener("pageshow", () => { $("button.main", form).disabled = false; });

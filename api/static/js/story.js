@@ -31,6 +31,7 @@ function heading(incident) {
       h("span", { class: "chip accent", text: word("status", incident.status) }),
       incident.queue && word("queue", incident.queue) !== word("status", incident.status) && h("span", { class: "chip amber", text: word("queue", incident.queue) }),
       time && h("span", { class: `chip ${lamp}` }, icon("clock"), time),
+      incident.repeats > 0 && h("span", { class: "chip", dataset: { repeats: "" }, text: t("incident.repeats", { n: incident.repeats }) }),
       h("span", { class: "muted small", text: t("incident.reported", { at: moment(incident.reported_at), channel: incident.channel?.name || word("channel", incident.channel) }) })));
 }
 

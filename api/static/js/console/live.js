@@ -51,5 +51,6 @@ export function chime() {
     tone.connect(volume).connect(audio.destination);
     tone.start(audio.currentTime + at);
     tone.stop(audio.currentTime + at + 0.32);
+    if (at) tone.addEventListener("ended", () => audio.close());
   }
 }

@@ -42,10 +42,10 @@ export function photoRow(stage, label, shots, onChange) {
   return holder;
 }
 
-const canned = (key) => t(key).split(/[;；]/).map((one) => one.trim()).filter((one) => one && !one.startsWith("field."));
+const canned = (key) => key.words ? [key.words] : t(key).split(/[;；]/).map((one) => one.trim()).filter((one) => one && !one.startsWith("field."));
 
 /**
- * One form. `choices` are keys of canned sentences; `needs`: "words" (a sentence or a note), "photo", "pick" or "".
+ * One form. `choices` are keys of canned sentences, or {words} of the bureau's own; `needs`: "words" (a sentence or a note), "photo", "pick" or "".
  * `pick` is [label, [[value, text]…]]. `send({words, shots, picked})`.
  */
 export function form({ name, title, choices = [], note = t("field.note"), needs = "", photo = null, photoLabel = t("field.finish_photo"), pick = null, hint = null, button, kind = "main", sign = "check", send }) {
@@ -62,7 +62,7 @@ export function form({ name, title, choices = [], note = t("field.note"), needs 
     h("legend", { class: "label", text: title }),
     photo && photoRow(photo, photoLabel, shots, ready),
     pick && h("div", {}, h("label", { for: select.id, text: pick[0] }), select),
-    choices.flatMap(canned).map((text) => h("label", { class: "choice" }, h("input", { type: "radio", name, value: text }), text)),
+    [...new Set(choices.flatMap(canned))].map((text) => h("label", { class: "choice" }, h("input", { type: "radio", name, value: text }), text)),
     h("div", {}, h("label", { for: area.id, text: note }), area),
     hint && h("p", { class: "muted small", text: hint }), go);
   go.addEventListener("click", async () => { go.disabled = true; await send({ words: words(), shots, picked: select?.value || "" }); });

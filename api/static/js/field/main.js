@@ -22,6 +22,7 @@ const SORTS = ["due", "near", "own"];
 const { account, username, post: myPost } = document.body.dataset;
 let desk = { tasks: [], checks: [], record: null, shift: { on_shift: false }, colleagues: [] };
 let categories = [];
+let replies = [];
 let notices = [];
 let me = null;
 let opened = null;
@@ -72,15 +73,21 @@ async function refresh() {
     await keep(`desk:${account}`, { desk, updated_at });
     fetchPictures();
   } catch (problem) {
-    if (!updated_at) {
-      const before = await kept(`desk:${account}`).catch(() => null);
-      if (before) ({ desk, updated_at } = before);
-    }
+    await begun;
     problem_shown = problem;
   }
   shift.known = desk.shift;
   draw();
   await readNotices();
+}
+
+/** What the phone kept is there at once; the network brings what has changed since. */
+async function showKept() {
+  const before = await kept(`desk:${account}`).catch(() => null);
+  if (!before || updated_at) return;
+  ({ desk, updated_at } = before);
+  shift.known = desk.shift;
+  draw();
 }
 
 /** The small pictures of my tasks come along before they are asked for: there may be no network then. */
@@ -115,14 +122,23 @@ async function clearStrangers() {
   await endStrangersPush(account);
 }
 
-async function readCategories() {
+/** What changes seldom: asked for once, and kept for the time without network. */
+async function readLists() {
+  const own = `replies:${account}:${document.documentElement.lang}`;
   categories = (await kept("categories").catch(() => null)) || [];
+  replies = (await kept(own).catch(() => null)) || [];
   try {
     categories = await get("categories");
     await keep("categories", categories);
+    replies = await get("ready-replies");
+    await keep(own, replies);
   } catch {
     // those kept before will do
   }
+  if (!opened || $("#said > *")) return;
+  const wide = $("details.more")?.open; // the task on the screen offers what has come only now
+  openTask(opened);
+  if (wide) $("details.more").open = true;
 }
 
 function sorted(list) {
@@ -162,7 +178,7 @@ function draw() {
   if (document.body.dataset.view === "mine") drawMine();
   if (opened && !$("#said > *") && !$("details.more[open]")) {
     const now = [...shown, ...checks].find((task) => (isTask(opened) ? task.id === opened.id : !isTask(task) && task.incident.number === opened.incident.number));
-    if (now && (now.status !== opened.status || now.unsent !== opened.unsent || now.incident.version !== opened.incident.version || now.extension?.move !== opened.extension?.move)) openTask(now);
+    if (now && (now.status !== opened.status || now.unsent !== opened.unsent || now.incident.version !== opened.incident.version || now.incident.evidence?.length !== opened.incident.evidence?.length || now.extension?.move !== opened.extension?.move)) openTask(now);
   }
 }
 
@@ -193,7 +209,7 @@ function openTask(task) {
   opened = task;
   const box = $("#sheet");
   sheet(box, task, {
-    me, act, aim, categories, colleagues: desk.colleagues || [], onClose: closeSheet,
+    me, act, aim, categories, replies, colleagues: desk.colleagues || [], onClose: closeSheet,
     onMap: () => { closeSheet(); view("map"); field.show(task); },
   });
   showSheet(box, t("incident.title"));
@@ -305,6 +321,7 @@ view("tasks");
 navigator.serviceWorker?.register("/field/sw.js", { scope: "/field" }).catch(() => {});
 navigator.storage?.persist?.();
 outbox.read().then(() => outbox.send(), () => toast(t("field.storage_failed"), "red"));
-refresh().then(() => Promise.all([field.load(desk.tasks), readCategories(), clearStrangers().catch(() => {})]));
+const begun = showKept();
+refresh().then(() => Promise.all([field.load(desk.tasks), readLists(), clearStrangers().catch(() => {})]));
 watch();
 setInterval(refresh, REFRESH_MS);

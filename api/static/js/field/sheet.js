@@ -11,7 +11,7 @@ import { canRecord, recorder } from "./voice.js";
 const POSTS = ["officer", "cleaner", "gardener", "maintainer"];
 
 export function sheet(box, task, ctx) {
-  const { me, act, onClose, onMap, aim, colleagues, categories } = ctx;
+  const { me, act, onClose, onMap, aim, colleagues, categories, replies = [] } = ctx;
   const { incident } = task;
   const { number, version } = incident;
   const may = new Set(incident.moves || []);
@@ -24,6 +24,10 @@ export function sheet(box, task, ctx) {
   const can = (move) => open && (may.has(move) || (isTask(task) && task.unsent > 0));
   const post = task.post;
 
+  // The bureau's ready-made replies for a move, those of this category first; then the phone's own short answers.
+  const ready = (move, ...more) => [...replies.filter((one) => one.move === move && (!one.category || one.category === incident.category?.code))
+    .sort((a, b) => Boolean(b.category) - Boolean(a.category)).map((one) => ({ words: one.words })), ...more];
+
   function ask(node) {
     fill(said, node);
     box.querySelector("details.more")?.removeAttribute("open");
@@ -34,32 +38,32 @@ export function sheet(box, task, ctx) {
   const button = (name, sign, text, click, kind = "") => h("button", { class: `button big wide ${kind}`, type: "button", dataset: { act: name }, on: { click } }, icon(sign), text);
 
   const forms = {
-    finish: () => form({ name: "finish", title: t("field.finish"), choices: [`field.results_${post}`], needs: "photo", photo: "after", hint: t("field.photo_needed"), button: t("field.finish"),
+    finish: () => form({ name: "finish", title: t("field.finish"), choices: ready("finish_task", `field.results_${post}`), needs: "photo", photo: "after", hint: t("field.photo_needed"), button: t("field.finish"),
       send: ({ words, shots }) => done([...shots.map(shot), own("finish_task", words)]) }),
-    return: () => form({ name: "return", title: t("field.return_why"), choices: ["field.return_reasons", `field.return_reasons_${post}`], needs: "words", button: t("field.return_send"), kind: "danger", sign: "return",
+    return: () => form({ name: "return", title: t("field.return_why"), choices: ready("return_task", "field.return_reasons", `field.return_reasons_${post}`), needs: "words", button: t("field.return_send"), kind: "danger", sign: "return",
       send: ({ words }) => done([own("return_task", words)]) }),
-    more: () => form({ name: "more", title: t("field.more"), choices: ["field.more_reasons"], needs: "words", button: t("field.more_send"), sign: "clock",
+    more: () => form({ name: "more", title: t("field.more"), choices: ready("ask_extension", "field.more_reasons"), needs: "words", button: t("field.more_send"), sign: "clock",
       send: ({ words }) => done([step("ask_extension", words)]) }),
-    help: () => form({ name: "help", title: t("field.help"), note: t("field.help_note"), needs: "pick", button: t("field.help_send"), sign: "person",
+    help: () => form({ name: "help", title: t("field.help"), choices: ready("add_task"), note: t("field.help_note"), needs: "pick", button: t("field.help_send"), sign: "person",
       pick: [t("field.help_who"), POSTS.filter((one) => one !== post).map((one) => [one, word("post", one)])],
       send: ({ words, picked }) => done([step("add_task", words, { to: picked })]) }),
-    hand: () => form({ name: "hand", title: t("field.hand"), choices: ["field.hand_reasons"], needs: "words pick", button: t("field.hand_send"), sign: "person",
+    hand: () => form({ name: "hand", title: t("field.hand"), choices: ready("hand_over", "field.hand_reasons"), needs: "words pick", button: t("field.hand_send"), sign: "person",
       pick: [t("field.hand_who"), colleagues.map(({ id, name, post: of }) => [String(id), `${name} · ${word("post", of)}`])],
       send: ({ words, picked }) => done([own("hand_over", words, { to: Number(picked) })]) }),
     note: () => form({ name: "note", title: t("field.inner_note"), note: t("field.inner_note_hint"), needs: "words", button: t("field.inner_note_send"), sign: "speak",
       send: ({ words }) => done([step("note", words)]) }),
-    question: () => form({ name: "question", title: t("field.question"), note: t("field.question_note"), needs: "words", button: t("field.question_send"), sign: "phone",
+    question: () => form({ name: "question", title: t("field.question"), choices: ready("ask_reporter"), note: t("field.question_note"), needs: "words", button: t("field.question_send"), sign: "phone",
       send: ({ words }) => done([step("ask_reporter", words)]) }),
     category: () => form({ name: "category", title: t("field.category"), needs: "words pick", note: t("field.category_why"), button: t("field.category_send"), sign: "filter",
       pick: [t("field.category"), categories.map((one) => [one.code, named(one)])],
       send: ({ words, picked }) => done([step("set_category", words, { category: picked })]) }),
     passed: () => form({ name: "passed", title: t("field.check_passed"), photo: "after", photoLabel: t("field.scene_photo"), needs: "photo", button: t("field.check_passed"),
       send: ({ words, shots }) => done([...shots.map(shot), step("check_passed", words)]) }),
-    failed: () => form({ name: "failed", title: t("field.check_failed"), choices: ["field.check_reasons"], photo: "after", photoLabel: t("field.scene_photo"), needs: "photo words", button: t("field.check_failed"), kind: "danger", sign: "return",
+    failed: () => form({ name: "failed", title: t("field.check_failed"), choices: ready("check_failed", "field.check_reasons"), photo: "after", photoLabel: t("field.scene_photo"), needs: "photo words", button: t("field.check_failed"), kind: "danger", sign: "return",
       send: ({ words, shots }) => done([...shots.map(shot), step("check_failed", words)]) }),
     confirmed: () => form({ name: "confirmed", title: t("field.verify_yes"), photo: "before", photoLabel: t("field.scene_photo"), needs: "photo", button: t("field.verify_yes"),
       send: ({ words, shots }) => done([...shots.map(shot), step("verify_confirmed", words)]) }),
-    denied: () => form({ name: "denied", title: t("field.verify_no"), choices: ["field.verify_reasons"], photo: "before", photoLabel: t("field.scene_photo"), needs: "words", button: t("field.verify_no"), kind: "danger", sign: "return",
+    denied: () => form({ name: "denied", title: t("field.verify_no"), choices: ready("verify_denied", "field.verify_reasons"), photo: "before", photoLabel: t("field.scene_photo"), needs: "words", button: t("field.verify_no"), kind: "danger", sign: "return",
       send: ({ words, shots }) => done([...shots.map(shot), step("verify_denied", words)]) }),
   };
   const asking = (name, sign, text, kind) => button(name, sign, text, () => ask(forms[name]()), kind);

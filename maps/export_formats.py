@@ -25,13 +25,12 @@ class Job:
     target: Target
     with_names: bool
     zone: ZoneInfo
-    all_placed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """`grows`: the file is only appended to, so it can be sent while it is written. `plain`: moments and flags become text.
-    `asks_placed`: it must know beforehand whether every row has a geometry. `by_place`: rows come in a spatial order.
+    `by_place`: rows come in a spatial order.
     """
 
     ending: str
@@ -42,7 +41,6 @@ class Format:
     wgs84_only: bool = False
     grows: bool = False
     plain: bool = False
-    asks_placed: bool = False
     by_place: bool = False
 
 
@@ -63,7 +61,7 @@ _FORMATS = {
         Format("gpkg", "application/geopackage+sqlite3", _later(_GDAL + "write_geopackage"),
                _later(_GDAL + "finish_geopackage"), many_layers=True),
         Format("geojson", "application/geo+json", _later(_JSON + "write_geojson"), wgs84_only=True, grows=True),
-        Format("fgb", "application/flatgeobuf", _later(_GDAL + "write_flatgeobuf"), asks_placed=True, by_place=True),
+        Format("fgb", "application/flatgeobuf", _later(_GDAL + "write_flatgeobuf"), by_place=True),
         Format("shp.zip", "application/zip", _later(_GDAL + "write_shapefile"), plain=True),
         Format("kml", "application/vnd.google-earth.kml+xml", _later(_GDAL + "write_kml"), wgs84_only=True,
                grows=True, plain=True),

@@ -20,6 +20,7 @@ from maps.export_geojson import DECIMALS
 from maps.export_styles import qml
 from maps.flatgeobuf import write_indexed
 from maps.layers import Layer
+from maps.package_index import add_index, is_known, noted
 from maps.point_shapes import write_parts
 
 # A file half-written at a power cut is thrown away anyway: it has not got its name yet. The index of places goes to
@@ -53,7 +54,20 @@ def write_geopackage(job: Job) -> None:
     """One layer into the package; the second and later ones beside the first."""
     said = {"IDENTIFIER": f"{job.layer.zh} {job.layer.en}", "DESCRIPTION": _about(job)}
     # Moments as the standard wants them, to the millisecond; GDAL's own short form is a warning to older readers.
-    _write(job, "GPKG", {**said, "GEOMETRY_NAME": "geom", "DATETIME_PRECISION": "MILLISECOND"})
+    options = {**said, "GEOMETRY_NAME": "geom", "DATETIME_PRECISION": "MILLISECOND"}
+    if not is_known():
+        _write(job, "GPKG", options)
+        return
+    folder = Path(tempfile.mkdtemp(prefix=".gpkg-", dir=job.file.parent))
+    try:
+        with (folder / "boxes").open("w+b") as boxes:
+            rows = replace(job, batches=noted(job.batches, boxes))
+            _write(rows, "GPKG", {**options, "SPATIAL_INDEX": "NO"})
+            empty = pa.RecordBatchReader.from_batches(job.batches.schema, [])
+            _write(replace(job, batches=empty), "GPKG", options, folder / "pattern.gpkg")
+            add_index(job.file, job.layer.name, boxes, folder / "pattern.gpkg")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def finish_geopackage(file: Path, layers: tuple[Layer, ...], with_names: bool) -> None:
@@ -94,10 +108,7 @@ def write_flatgeobuf(job: Job) -> None:
         options = {**said, "SPATIAL_INDEX": "YES" if index else "NO"}
         _write(replace(job, batches=batches), "FlatGeobuf", options, file=file)
 
-    if job.all_placed:
-        write_indexed(job.batches, job.file, write)
-    else:
-        write(job.batches, job.file, False)
+    write_indexed(job.batches, job.file, write)
 
 
 def write_kml(job: Job) -> None:

@@ -51,12 +51,6 @@ class Rows:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    def all_placed(self, asked: Reading) -> bool:
-        """Whether every row of a query has a geometry."""
-        query = sql.SQL("select count(*) from (select from ({}) q where q.geom is null limit 1) n")
-        with self.read(Reading(query.format(asked.query), ())) as reader, readable():
-            return bool(reader.read_all().column(0)[0].as_py() == 0)
-
     @contextmanager
     def read(self, asked: Reading) -> Iterator[pa.RecordBatchReader]:
         """The batches of a query. Raises BadInput `export.where_unfit`, Unavailable `export.read_failed`."""

@@ -87,9 +87,6 @@ def _write_layer(
 ) -> int:
     watch.layer, watch.rows = layer.name, 0
     asked = reading(layer, plan.wanted, plain=plan.format.plain)
-    placed = not plan.format.asks_placed or rows.all_placed(
-        reading(layer, plan.wanted, "i.geom as geom")
-    )
     if plan.format.by_place:
         # PostGIS orders geometries along the Hilbert curve.
         ordered = asked.query + sql.SQL(" order by i.geom")
@@ -97,7 +94,7 @@ def _write_layer(
     named = plan.wanted.with_names
     with rows.read(asked) as reader, ahead(reader) as coming:
         batches = moved(reader.schema, coming, plan.target, watch)
-        plan.format.write(Job(layer, batches, file, plan.target, named, zone, placed))
+        plan.format.write(Job(layer, batches, file, plan.target, named, zone))
     return watch.rows
 
 

@@ -34,7 +34,7 @@ Write = Callable[[pa.RecordBatchReader, Path, bool], None]
 
 
 def write_indexed(batches: pa.RecordBatchReader, file: Path, write: Write) -> None:
-    """Writes `batches` (WKB in `geom`, none missing, in a spatial order) as an indexed FlatGeobuf.
+    """Writes `batches` (WKB in `geom`, in a spatial order) as a FlatGeobuf, indexed unless a row has no geometry.
 
     `write(batches, file, index)` is how GDAL writes one, with or without its own index.
     """
@@ -45,10 +45,13 @@ def write_indexed(batches: pa.RecordBatchReader, file: Path, write: Write) -> No
             write(batches, file, False)
             return
         pattern, rows = folder / "header.fgb", folder / "rows.fgb"
-        write(pa.RecordBatchReader.from_batches(batches.schema, [first]), pattern, True)
         with (folder / "boxes").open("w+b") as boxes:
             noted = _noted(first, batches, boxes)
             write(pa.RecordBatchReader.from_batches(batches.schema, noted), rows, False)
+            if _any_missing(boxes):
+                rows.replace(file)
+                return
+            write(pa.RecordBatchReader.from_batches(batches.schema, [first]), pattern, True)
             with file.open("wb") as whole, rows.open("rb") as features:
                 _put_together(_header(pattern), boxes, features, whole)
     finally:
@@ -66,6 +69,15 @@ def _noted(
         yield batch
 
 
+def _any_missing(boxes: BinaryIO) -> bool:
+    """Whether a row has no place: the index cannot hold it."""
+    boxes.seek(0)
+    while packed := boxes.read(32 * _CHUNK_ROWS):
+        if np.isnan(np.frombuffer(packed, "<f8")).any():
+            return True
+    return False
+
+
 def boxes_of(batch: pa.RecordBatch) -> NDArray[np.float64]:
     """West, south, east, north of each geometry, (n, 4)."""
     column = batch.column("geom")
@@ -79,7 +91,7 @@ def boxes_of(batch: pa.RecordBatch) -> NDArray[np.float64]:
 
 
 def _put_together(header: bytearray, boxes: BinaryIO, features: BinaryIO, whole: BinaryIO) -> None:
-    count = boxes.tell() // 32
+    count = boxes.seek(0, 2) // 32
     levels = _upper_levels(boxes, count)
     begin = _end_of_header(features)
     _set_field(header, _COUNT, "<Q", count)

@@ -66,6 +66,19 @@ def test_what_lies_in_a_box_is_found(kind: str, count: int, tmp_path: Path) -> N
     assert [left.name for left in tmp_path.iterdir()] == ["a.fgb"]
 
 
+def test_a_row_without_a_place_is_kept_and_the_index_left_out(tmp_path: Path) -> None:
+    found = np.asarray(shapes("Point", 900), dtype=object)
+    for number in (3, 700):
+        found[number] = None
+        write("Point", found, tmp_path / "a.fgb", 100)
+        _, _, read, values = pyogrio.raw.read(tmp_path / "a.fgb")
+        assert values[0].tolist() == list(range(900))
+        assert [i for i, shape in enumerate(shapely.from_wkb(read)) if shape is None] == [
+            i for i, shape in enumerate(found) if shape is None
+        ]
+        found[number] = shapely.Point(110, 30)
+
+
 def test_an_empty_layer_is_a_file_too(tmp_path: Path) -> None:
     write("Point", shapes("Point", 0), tmp_path / "a.fgb", 10)
     assert len(pyogrio.read_dataframe(tmp_path / "a.fgb")) == 0

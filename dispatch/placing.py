@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -277,7 +278,7 @@ def _from_answer(
             reasons=(why,),
         )
     x, y = main_part(answer, ground.gazetteer) or (answer.x_m, answer.y_m)
-    lon, lat = (float(v) for v in from_plane(x, y, epsg))
+    lon, lat = _degrees(x, y, epsg)
     located = _locate_answer(session, answer, (x, y), at, settings, marks)
     span = span_line(answer, epsg)
     parts = span_segments(session, answer, at)
@@ -438,7 +439,7 @@ def _candidates(answer: Answer | None, epsg: int) -> tuple[dict[str, Any], ...]:
 
 
 def _candidate(candidate: Candidate, epsg: int) -> dict[str, Any]:
-    lon, lat = (float(v) for v in from_plane(candidate.x_m, candidate.y_m, epsg))
+    lon, lat = _degrees(candidate.x_m, candidate.y_m, epsg)
     return {
         "label": candidate.label,
         "lon": round(lon, 7),
@@ -446,6 +447,13 @@ def _candidate(candidate: Candidate, epsg: int) -> dict[str, Any]:
         "match": candidate.match,
         "confidence": round(candidate.confidence, 3),
     }
+
+
+@lru_cache(maxsize=4096)
+def _degrees(x_m: float, y_m: float, epsg: int) -> tuple[float, float]:
+    """Longitude and latitude of a place in the plane, kept: what was found is also the first of the candidates."""
+    lon, lat = from_plane(x_m, y_m, epsg)
+    return float(lon), float(lat)
 
 
 def _reading(answer: Answer | None) -> dict[str, Any]:

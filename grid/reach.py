@@ -37,6 +37,8 @@ class Reach:
             return found
         shapely.prepare(self.boundary)
         away = ~shapely.contains_xy(self.boundary, x_m, y_m)
+        if not away.any():
+            return found
         away &= np.isfinite(x_m) & np.isfinite(y_m)
         found[away] = shapely.distance(self.boundary, shapely.points(x_m[away], y_m[away]))
         return found

@@ -8,7 +8,7 @@ nodes as sqlite's ext/rtree/rtree.c tells them. The triggers that keep it true w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from maps.flatgeobuf import boxes_of
 
 CHUNK_ROWS = 200_000
+_AT_ONCE = 10_000
 _CELL = np.dtype([("id", ">i8"), ("box", ">f4", (4,))])
 _HEAD = 4
 _ROOT = 1
@@ -83,8 +84,8 @@ def _pack(package: sqlite3.Connection, tree: str, boxes: BinaryIO) -> None:
         above = np.array([_ROOT]) if last else int(numbers[-1]) + 1 + np.arange(len(begins))
         depth += 1
         nodes = _nodes(cells, begins, most, size, depth if last else 0)
-        _insert(package, f"{tree}_node", above.tolist(), nodes)
-        _insert(package, f"{tree}_parent", numbers.tolist(), np.repeat(above, most)[: len(numbers)].tolist())  # fmt: skip
+        _insert(package, f"{tree}_node", above, nodes)
+        _insert(package, f"{tree}_parent", numbers, np.repeat(above, most)[: len(numbers)])  # fmt: skip
         numbers, around = above, _joined(around, begins)
 
 
@@ -106,10 +107,10 @@ def _leaves(
         above = np.array([_ROOT]) if alone else free + np.arange(len(begins))
         free += len(begins)
         nodes = _nodes(_cells(begin + 1 + order, chunk[order]), begins, most, size, 0)
-        _insert(package, f"{tree}_node", above.tolist(), nodes)
+        _insert(package, f"{tree}_node", above, nodes)
         holders = np.zeros(len(chunk), np.int64)
         holders[order] = np.repeat(above, most)[: len(order)]
-        _insert(package, f"{tree}_rowid", (begin + 1 + there).tolist(), holders[there].tolist())
+        _insert(package, f"{tree}_rowid", begin + 1 + there, holders[there])
         numbers.append(above)
         found.append(_joined(chunk[order], begins))
     if sum(map(len, numbers)) == 1 and numbers[0][0] != _ROOT:
@@ -163,6 +164,17 @@ def _joined(boxes: NDArray[np.float32], begins: NDArray[Any]) -> NDArray[np.floa
     return np.column_stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]])
 
 
-def _insert(package: sqlite3.Connection, table: str, keys: list[int], values: list[Any]) -> None:
+def _insert(
+    package: sqlite3.Connection,
+    table: str,
+    keys: NDArray[np.int64],
+    values: Sequence[Any] | NDArray[np.int64],
+) -> None:
+    """A few rows at a time: each number is an object while it is handed over."""
     statement = f'insert or replace into "{table}" values (?, ?)'  # noqa: S608
-    package.executemany(statement, zip(keys, values, strict=True))
+    for begin in range(0, len(keys), _AT_ONCE):
+        some = values[begin : begin + _AT_ONCE]
+        listed = some.tolist() if isinstance(some, np.ndarray) else some
+        package.executemany(
+            statement, zip(keys[begin : begin + _AT_ONCE].tolist(), listed, strict=True)
+        )

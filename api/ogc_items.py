@@ -119,8 +119,9 @@ def _links(request: Request, page: Page) -> list[dict[str, str]]:
             given["offset"] = int(asked.get("offset", 0)) + len(page.rows)
         else:
             given["after"] = page.rows[-1][page.columns.index("id")]
-        # GDAL asks for 10 at a time unless it is told otherwise, and follows where the link leads.
-        if request.headers.get("user-agent", "").startswith("GDAL") and given.get("limit") == "10":
+        # GDAL asks for 10 at a time unless it is told otherwise, and follows where the link leads. Older ones say no name.
+        agent = request.headers.get("user-agent", "")
+        if given.get("limit") == "10" and (not agent or agent.startswith("GDAL")):
             given["limit"] = LARGEST_PAGE
         if int(given.get("offset", 0)) <= LARGEST_OFFSET:
             links.append(

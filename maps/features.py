@@ -92,7 +92,9 @@ def page_query(
     every = _looked_at(layer, wanted, turn)
     # Fenced off, the rows are found by place or state first and put in order then. Without, the planner walks along
     # the ids until the page is full, which is all of them when what was asked for lies at the end.
-    fence = sql.SQL(" offset 0" if _estimated(connection, every) <= FEW_ROWS else "")
+    # Where nothing is left out, the next rows are the page.
+    gathered = _narrowed(wanted, turn) and _estimated(connection, every) <= FEW_ROWS
+    fence = sql.SQL(" offset 0" if gathered else "")
     ids = sql.SQL("select q.id from ({}{}) q{}{}").format(
         every, fence, _where(layer, turn), _order(layer, turn)
     )
@@ -109,6 +111,13 @@ def page_query(
         "select q.* from ({0}) q join unnest({1}::bigint[]) with ordinality o (id, place)"
         " on o.id = q.id where q.id = any({1}::bigint[]) order by o.place"
     ).format(whole, sql.Literal(chosen))
+
+
+def _narrowed(wanted: Wanted, turn: Turn) -> bool:
+    """Whether rows are left out, or put in an order of their own."""
+    lists = (wanted.status, wanted.grid, wanted.category, turn.equal, turn.sort)
+    given = (wanted.where, wanted.bbox, wanted.limit_sql, turn.ids, *turn.span)
+    return any(lists) or any(one is not None for one in given)
 
 
 def _estimated(connection: psycopg.Connection, query: sql.Composable) -> float:

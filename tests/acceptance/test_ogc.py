@@ -266,6 +266,15 @@ def test_pages_by_key_give_every_row_once(desk: Office) -> None:
     assert len({one["id"] for one in first["features"] + second["features"]}) == 100
 
 
+@pytest.mark.parametrize(("agent", "size"), [("", "10000"), ("GDAL/3.9", "10000"), ("x", "10")])
+def test_a_gdal_that_asks_for_tens_is_led_to_large_pages(
+    desk: Office, agent: str, size: str
+) -> None:
+    page = get(desk, "analyst", "/collections/segments/items?limit=10", **{"User-Agent": agent})
+    onward = next(one["href"] for one in page.json()["links"] if one["rel"] == "next")
+    assert f"limit={size}&" in f"{onward}&"
+
+
 def test_filters_do_what_they_say(desk: Office) -> None:
     def count(question: str) -> int:
         answer = get(desk, "analyst", f"/collections/segments/items?limit=9999&{question}")

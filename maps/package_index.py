@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from maps.flatgeobuf import boxes_of
 
-CHUNK_ROWS = 200_000
+CHUNK_ROWS = 100_000
 _AT_ONCE = 10_000
 _CELL = np.dtype([("id", ">i8"), ("box", ">f4", (4,))])
 _HEAD = 4

@@ -95,8 +95,9 @@ def make_app(services: Services | None = None) -> FastAPI:
     )
     app.state.services = services or make_services()
     app.state.exports = ExportDesk(app.state.services)
-    conninfo = reading_conninfo(app.state.services.settings.database)
-    app.state.connections = Connections(conninfo)
+    database = app.state.services.settings.database
+    conninfo = reading_conninfo(database)
+    app.state.connections = Connections(conninfo, database.pool_size)
     app.state.question = SharedQuestion(conninfo, ASKED)
     believed = Believed(app.state.question, app.state.services.engine)
     app.state.tiles = KeptTiles(app.state.services.engine, Connections(conninfo, DRAWERS + 1))

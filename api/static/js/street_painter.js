@@ -6,7 +6,7 @@ const HIT_PX = 8;
 const tiles = new Map(); // id → {streets: [{street, grid_left, grid_right, lines}], paths, near, side, ratio}
 let style = null;
 
-// ---- reading a Mapbox vector tile (https://github.com/mapbox/vector-tile-spec/tree/master/2.1) ----
+// ---- reading a Mapbox vector tile (its specification, version 2.1) ----
 
 /** The fields of one message: calls `each[number]` with the reader at its value; others are skipped. */
 function fields(reader, end, each) {

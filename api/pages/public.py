@@ -24,7 +24,6 @@ from api.limits import limits_of
 from api.pages.rendering import map_of, page
 from api.resident_links import page_of
 from api.routes.ground import geojson
-from api.routes.incidents import parse_bbox
 from dispatch import evidence as evidence_store
 from dispatch import overview
 from dispatch.catalogue import CategoryFacts
@@ -33,6 +32,7 @@ from dispatch.placing import GivenPoint
 from dispatch.suggest_kept import suggestions as suggested
 from grid.core.errors import BadInput, TooMany
 from maps import frames
+from maps.export_filters import parse_box
 
 router = APIRouter(include_in_schema=False)
 CHANNEL = "citizen"
@@ -115,7 +115,7 @@ def report(
 @router.get("/report/streets.geojson")
 def streets(request: Request, session: DbSession, bbox: str) -> Response:
     """The streets around a place, for the form's own map: no people, no incidents."""
-    west_south_east_north = parse_bbox(bbox)
+    west_south_east_north = parse_box(bbox)
     if west_south_east_north is None:
         raise BadInput("bbox.unreadable", field="bbox", bbox=bbox)
     west, south, east, north = west_south_east_north

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 
 from api.deps import DbSession, Lang, MaybeAccount, Now, Reader, ServicesDep
-from api.routes.incidents import PROBLEMS, parse_bbox
+from api.routes.incidents import PROBLEMS
 from api.schemas import reason_text
 from dispatch.placing import GivenPoint, find_place
 from dispatch.routing import route as route_report
 from grid.core.errors import Conflict
 from grid.locate import crew_of
 from maps import frames
+from maps.export_filters import parse_box
 
 router = APIRouter(prefix="/api/v1", tags=["ground"])
 
@@ -119,7 +120,7 @@ def segments_geojson(
     request: Request, session: DbSession, account: Reader, bbox: str | None = None
 ) -> Response:
     """Street segments in force, with street, class and grid."""
-    return geojson(request, frames.segments_geojson(session, parse_bbox(bbox)))
+    return geojson(request, frames.segments_geojson(session, parse_box(bbox)))
 
 
 @router.get("/categories")

@@ -43,6 +43,7 @@ from dispatch.placing import GivenPoint
 from dispatch.sent_once import first_time
 from dispatch.standing import clocks_at, from_json
 from grid.core.errors import BadInput
+from maps.export_filters import parse_box
 
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -138,7 +139,7 @@ def asked_filter(
         assignee_id=assignee,
         scope=scope,
         flag=flag or None,
-        bbox=parse_bbox(bbox),
+        bbox=parse_box(bbox),
         from_at=from_at,
         to_at=to_at,
         words=q or None,
@@ -384,16 +385,3 @@ def _read(upload: UploadFile, services: Services) -> bytes:
     if len(head) + len(rest) > most_mb * 1_000_000:
         raise BadInput("evidence.too_large", field="photo", most_mb=most_mb)
     return head + rest
-
-
-def parse_bbox(written: str | None) -> tuple[float, float, float, float] | None:
-    """`west,south,east,north` in degrees; BadInput `bbox.unreadable`."""
-    if not written:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in written.split(","))
-    except ValueError as error:
-        raise BadInput("bbox.unreadable", field="bbox", bbox=written) from error
-    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
-        raise BadInput("bbox.unreadable", field="bbox", bbox=written)
-    return west, south, east, north

@@ -23,8 +23,13 @@ function place(latlng) {
   near();
 }
 
+const asked = {};
+/** The newest question of each kind: an answer to words or a place that have changed since comes too late. */
 const ask = async (path, values) => {
-  const answer = await fetch(`/report/${path}?${new URLSearchParams(values)}`).catch(() => null);
+  asked[path]?.abort();
+  asked[path] = new AbortController();
+  const { signal } = asked[path];
+  const answer = await fetch(`/report/${path}?${new URLSearchParams(values)}`, { signal }).catch(() => null);
   return answer?.ok ? answer.json() : [];
 };
 

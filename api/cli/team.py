@@ -18,7 +18,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from grid.core.errors import Trouble, Unavailable
@@ -145,13 +144,9 @@ class _Forked:
         _held.clear()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: object, _where: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            # Nobody waits for the rest: what is under way is given up.
-            for process in list((self._pool._processes or {}).values()):
-                process.terminate()
+    def __exit__(self, *_why: object) -> None:
+        # What is given up is not begun; a piece under way is ended, not killed: a worker that dies while it writes
+        # leaves half an answer in the pipe, and whoever reads it waits for the rest for ever.
         self._pool.shutdown(wait=True, cancel_futures=True)
         gc.unfreeze()
 

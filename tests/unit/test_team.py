@@ -25,6 +25,10 @@ def refuse(_state: object, value: int) -> int:
     raise BadInput("category.unknown", field="category", category=value)
 
 
+def large(_state: object, size: int) -> bytes:
+    return bytes(size)
+
+
 def die(_state: object, _value: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return 0
@@ -69,6 +73,16 @@ def test_a_worker_that_dies_ends_the_work() -> None:
     with pytest.raises(Unavailable) as lost, team({}, 2) as workers:
         list(in_turn(workers, range(9), lambda v: workers.ask(die, v)))
     assert lost.value.code == "work.worker_lost"
+
+
+@pytest.mark.timeout(60)
+def test_work_given_up_while_answers_are_on_their_way_ends() -> None:
+    for _ in range(5):
+        with pytest.raises(KeyError), team({}, 2) as workers:
+            for _ in range(4):
+                workers.ask(large, 20_000_000)
+            workers.ask(large, 1).result()
+            raise KeyError
 
 
 def test_workers_leave_when_their_parent_is_killed() -> None:

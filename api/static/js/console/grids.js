@@ -14,6 +14,7 @@ const MOST_ROWS = 200;
 const ground = new Ground(map, { streetTiles });
 let load = new Map();
 let shown = false;
+let chosen_before = "";
 const form = $("#change");
 const segments = form && new Segments(map, () => say());
 
@@ -65,7 +66,9 @@ async function renew() {
 function say() {
   $("#chosen").textContent = t("grids.chosen", { n: segments.chosen.size, km: (segments.metres / 1000).toFixed(2) });
   $("#pick-hint").textContent = t(segments.near ? "grids.pick" : "grids.zoom_in");
-  fill($("#plan")); // what was previewed is no longer what is chosen
+  const now = [...segments.chosen.keys()].join();
+  if (now !== chosen_before) fill($("#plan")); // what was previewed is no longer what is chosen
+  chosen_before = now;
 }
 
 async function streets() {

@@ -77,12 +77,16 @@ def test_a_worker_that_dies_ends_the_work() -> None:
 
 @pytest.mark.timeout(60)
 def test_work_given_up_while_answers_are_on_their_way_ends() -> None:
-    for _ in range(5):
-        with pytest.raises(KeyError), team({}, 2) as workers:
+    def give_up() -> None:
+        with team({}, 2) as workers:
             for _ in range(4):
                 workers.ask(large, 20_000_000)
             workers.ask(large, 1).result()
             raise KeyError
+
+    for _ in range(5):
+        with pytest.raises(KeyError):
+            give_up()
 
 
 def test_workers_leave_when_their_parent_is_killed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,8 +57,11 @@ from api.services import Services, make_services
 from api.shared_question import SharedQuestion
 from api.tile_door import DRAWERS, TileDoor
 from grid.core.connections import Connections, reading_conninfo
+from maps.export_formats import load_writers
 
 STATIC = Path(__file__).parent / "static"
+# Libraries of exports are loaded beside the work, when the rush after a start is over.
+WRITERS_AFTER_S = 15.0
 
 
 def tile_hosts(template: str | None) -> list[str]:
@@ -66,6 +70,11 @@ def tile_hosts(template: str | None) -> list[str]:
         return []
     parts = urlsplit(template.replace("{s}", "*"))
     return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
+
+
+async def _writers_loaded() -> None:
+    await asyncio.sleep(WRITERS_AFTER_S)
+    await anyio.to_thread.run_sync(load_writers)
 
 
 def make_app(services: Services | None = None) -> FastAPI:
@@ -78,7 +87,9 @@ def make_app(services: Services | None = None) -> FastAPI:
         await feed.start()
         # The first report of the day must not wait for the gazetteer.
         await anyio.to_thread.run_sync(app.state.services.warm)
+        writers = asyncio.create_task(_writers_loaded())
         yield
+        writers.cancel()
         await feed.stop()
         await anyio.to_thread.run_sync(app.state.exports.close)
         app.state.question.close()

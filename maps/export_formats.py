@@ -74,6 +74,12 @@ _FORMATS = {
 ENDINGS = ("gpkg", "geojson", "fgb", "parquet", "shp.zip", "kml", "csv", "xlsx")
 
 
+def load_writers() -> None:
+    """Loads every writer's libraries ahead, so that the first reader of a server does not wait for them."""
+    for module in (_GDAL, _TABLES, _JSON):
+        import_module(module.rstrip(":"))
+
+
 def find_format(name: str) -> Format:
     """The format of a file's name. Raises BadInput `export.ending_unknown`."""
     lowered = name.lower()

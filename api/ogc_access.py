@@ -11,16 +11,20 @@ from datetime import UTC, datetime
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import Account, account_of
 from api.deps import NotSignedIn, get_account, get_services, reach, require
 from api.errors import problem
+from api.permissions import may
 from dispatch.scope import Scope as Seen
 from grid.core.errors import NotAllowed
 from maps.export_filters import Wanted
+from maps.features import LARGEST_PAGE
 from maps.layers import LAYERS, Layer
 
+# A page for those who look things up.
+READERS_PAGE = 1000
 LINK_PERMISSIONS = frozenset({"read", "export", "see_people"})
 
 
@@ -32,9 +36,13 @@ class Access:
     seen: Seen | None
 
     def layers(self) -> tuple[Layer, ...]:
-        """The layers this account may read: hot spots count incidents of the whole town."""
-        whole = self.seen is None
-        return tuple(layer for layer in LAYERS.values() if whole or layer.name != "hotspots")
+        """The layers this account may read: some count incidents of the whole town."""
+        return tuple(one for one in LAYERS.values() if self.seen is None or not one.whole_town)
+
+    @property
+    def largest_page(self) -> int:
+        """How many rows one page may hold: roles that may take whole layers away get large ones."""
+        return LARGEST_PAGE if may(self.account.role, "export") else READERS_PAGE
 
     def wanted(self) -> Wanted:
         """The bounds of every question of this account."""
@@ -79,6 +87,9 @@ class OgcDoor:
         root, secret = scope["root_path"], None
         rest = scope["path"][len(root) :]
         inner = {**scope, "state": dict(scope.get("state") or {})}
+        if scope["method"] == "HEAD":
+            # What GET would answer, without the bytes.
+            inner["method"], send = "GET", _without_body(send)
         if rest.startswith("/key/"):
             secret, _, rest = rest[len("/key/") :].partition("/")
             root, rest = f"{root}/key/{secret}", f"/{rest}"
@@ -98,6 +109,15 @@ class OgcDoor:
             await answer(scope, receive, send)
             return
         await self.app(inner, receive, send)
+
+
+def _without_body(send: Send) -> Send:
+    async def headers_alone(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headers_alone
 
 
 def access_of(request: Request) -> Access:

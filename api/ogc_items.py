@@ -64,7 +64,7 @@ def items_router(collection_dependency: Callable[..., Any]) -> APIRouter:
             "bbox_filter": bbox, "datetime_filter": span, "cql_filter": where, "sortby": sortby,
             "properties": None if properties is None else [p.strip() for p in properties.split(",")],
             "ids_filter": ids.split(",") if ids else None, "after": after, "offset": offset,
-            "limit": min(limit, LARGEST_PAGE), "properties_filter": equal_asked(request, collection),
+            "limit": min(limit, collection.access.largest_page), "properties_filter": equal_asked(request, collection),
         }  # fmt: skip
         wanted, turn = filtered(collection, asked)
         page = collection.page(wanted, turn)

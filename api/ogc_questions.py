@@ -15,7 +15,7 @@ from morecantile import Tile as LibraryTile
 from api.deps import get_services
 from grid.core.errors import BadInput, NotFound
 from maps.dictionary import columns_of
-from maps.export_filters import Box, Wanted, parse_box, parse_moment
+from maps.export_filters import Box, Wanted, check_filters, parse_box, parse_moment
 from maps.features import LARGEST_OFFSET, Turn, cql2_text
 from maps.tiles import DEEPEST_ZOOM
 
@@ -102,15 +102,20 @@ def filtered(collection: Any, asked: Mapping[str, Any]) -> tuple[Wanted, Turn]:
     wanted = picked(collection.access.wanted(), asked.get("properties"))
     span: Span = asked.get("datetime_filter") or (None, None)
     wanted = replace(wanted, bbox=asked.get("bbox_filter"), where=asked.get("cql_filter"))
+    equal = tuple(asked.get("properties_filter") or ())
     if layer.function is not None:
-        wanted = replace(wanted, from_at=span[0], to_at=span[1])
+        # What is counted is asked for, not chosen among what was counted.
+        only = tuple(value for name, value in equal if name == "category")
+        equal = tuple(pair for pair in equal if pair[0] != "category")
+        wanted = replace(wanted, from_at=span[0], to_at=span[1], category=only)
+        check_filters((layer,), wanted)
     turn = Turn(
         limit=asked.get("limit") or 1000,
         after=asked.get("after"),
         offset=min(asked.get("offset") or 0, LARGEST_OFFSET),
         sort=_sorted_by(asked.get("sortby")),
         ids=_ids(asked.get("ids_filter")),
-        equal=tuple(asked.get("properties_filter") or ()),
+        equal=equal,
         span=span,
     )
     return wanted, turn

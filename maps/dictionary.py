@@ -6,9 +6,11 @@ import csv
 import io
 from dataclasses import dataclass, replace
 
+from dispatch import codes
 from maps.layers import LAYERS, Layer
 
-POST_CODES = "officer, cleaner, gardener, maintainer, leader"
+POST_CODES = ", ".join(codes.POSTS)
+HOLDING_CODES = f"{POST_CODES}, leader"
 SIDE_CODES = "left, right"
 
 
@@ -60,6 +62,14 @@ _SPAN = (
     _c("valid_from", "moment", "生效时刻（空为一直）", "In force from (empty: from ever)"),
     _c("valid_to", "moment", "失效时刻（空为现行）", "In force until (empty: still)"),
 )
+_ADMINISTRATION = (
+    _c("community", "text", "多数路段所在社区", "Community in which most of its segments lie"),
+    _c(
+        "township", "text", "多数路段所在街道（乡镇）", "Township in which most of its segments lie"
+    ),
+)
+_AREA = _c("area_m2", "number", "椭球面积", "Area on the ellipsoid", "m²")
+_KINDS_OF_PLACES = "market, school, hospital, park, station, square, government, residential, bridge, shop, toilet, bank, …"
 _PERIOD = (
     _c("from_at", "moment", "统计时段起（含）", "The period's beginning (included)"),
     _c("to_at", "moment", "统计时段止（不含）", "The period's end (left out)"),
@@ -94,6 +104,7 @@ _OF: dict[str, tuple[Column, ...]] = {
         _c("code", "text", "网格编码", "Grid code"),
         _c("name", "text", "网格名称", "Grid name"),
         _c("name_en", "text", "网格英文名", "Grid name in English"),
+        *_ADMINISTRATION,
         _c("segments", "integer", "路段数，任一侧属本格即计", "Segments held, on either side"),
         _c("length_m", "number", "上述路段总长", "Length of these segments", "m"),
         *_CREW, *_SPAN, _GEOM,
@@ -102,6 +113,7 @@ _OF: dict[str, tuple[Column, ...]] = {
         _ID,
         _c("code", "text", "网格编码", "Grid code"),
         _c("name", "text", "网格名称", "Grid name"),
+        *_ADMINISTRATION,
         _c("area_m2", "number", "面积（本地平面）", "Area in the town's plane", "m²"),
         *_CREW,
         _c("made_at", "moment", "计算时刻", "Worked out at"),
@@ -112,34 +124,44 @@ _OF: dict[str, tuple[Column, ...]] = {
         _ID,
         _c("number", "text", "案件编号", "Incident number"),
         _c("version", "integer", "变更次数", "How often it was changed"),
-        _c("status", "text", "状态", "State", "", "reported, verifying, accepted, filed, dispatched, in_disposal, disposed, checking, pending_close, suspended, closed, refused, declined, voided, merged, fixed_on_spot"),
-        _c("queue", "text", "等待人工的队列", "Queue in which it waits for a person", "", "place_needed, to_accept, to_file, to_dispatch, returned, not_accepted, to_check, to_close"),
+        _c("status", "text", "状态", "State", "", ", ".join(codes.STATES)),
+        _c("queue", "text", "等待人工的队列", "Queue in which it waits for a person", "", ", ".join(codes.QUEUES)),
         _c("channel", "text", "渠道编码", "Channel it came by"),
         _c("external_id", "text", "来源系统编号", "Its id in the system it came from"),
         _c("category", "text", "类别编码", "Category code"),
         _c("category_zh", "text", "类别名称（中文）", "Category in Chinese"),
         _c("category_en", "text", "类别名称（英文）", "Category in English"),
         _c("category_kind", "text", "部件或事件", "Component or event", "", "component, event"),
-        _c("urgency", "text", "紧急程度", "Urgency of the category"),
+        _c("urgency", "text", "紧急程度", "Urgency of the category", "", ", ".join(codes.URGENCIES)),
         _c("condition", "text", "立案条件编码", "Filing condition"),
         _c("limit_value", "number", "处置时限", "Limit for disposal", "limit_unit"),
-        _c("limit_unit", "text", "时限单位", "Unit of the limit", "", "hours, working_hours, working_days, natural_days"),
-        _c("address", "text", "地点描述", "Words for the place"),
-        _c("flags", "text", "定位疑点，逗号分隔", "Doubts about the place, with commas between"),
+        _c("limit_unit", "text", "时限单位", "Unit of the limit", "", ", ".join(codes.UNITS)),
+        _c("address", "text", "街道名，按门牌定位的带门牌号（非上报原文）", "The street, with the number where it was found by one; not the words that were reported"),
+        _c("flags", "text", "定位疑点和疑似重复，逗号分隔", "Doubts about the place, and a likely duplicate, with commas between", "", ", ".join(codes.FLAGS)),
         _c("occurred_at", "moment", "发生时刻", "Happened at"),
         _c("reported_at", "moment", "上报时刻", "Reported at"),
         _c("filed_at", "moment", "立案时刻", "Filed at"),
         _c("dispatched_at", "moment", "派遣时刻", "Dispatched at"),
         _c("disposed_at", "moment", "处置反馈时刻", "Disposal reported at"),
         _c("ended_at", "moment", "结束时刻", "Ended at"),
+        _c("checked_at", "moment", "核查结束时刻（最近一次），未核查为空", "The last check ended at; empty where none was made"),
         _c("due_at", "moment", "处置截止时刻", "Disposal due at"),
+        _c("amber_at", "moment", "处置时限转黄时刻", "The disposal clock turns amber at"),
+        _c("reply_due_at", "moment", "热线答复截止时刻，无此时限为空", "The channel's own reply is due at; empty where it asks for none"),
         _c("overdue", "flag", "已超时且未处置", "Past its limit and not yet disposed of"),
         _c("on_time", "flag", "是否按时处置，未处置为空", "Disposed of in time; empty before"),
         _c("reworks", "integer", "返工次数", "Times sent back for rework"),
-        _c("given_lon", "number", "上报的经度或东坐标", "Longitude or easting as it came", "given_datum"),
-        _c("given_lat", "number", "上报的纬度或北坐标", "Latitude or northing as it came", "given_datum"),
+        _c("extensions", "integer", "获准延期次数", "Extensions granted"),
+        _c("suspensions", "integer", "挂起次数", "Times suspended"),
+        _c("reopened", "integer", "结案后重开次数", "Times opened again after closing"),
+        _c("forced", "flag", "强制结案", "Closed by force"),
+        _c("merged_into", "text", "并入的案件编号", "Number of the incident it was merged into"),
+        _c("repeats", "integer", "设备重复上报次数", "How often machines, or residents whom it troubles too, told of it again"),
+        _c("last_repeat_at", "moment", "最近一次重复上报时刻", "Told of again last at"),
+        _c("given_lon", "number", "上报的经度或东坐标，取整到约 100 米", "Longitude or easting as it came, rounded to about 100 m", "given_datum"),
+        _c("given_lat", "number", "上报的纬度或北坐标，取整到约 100 米", "Latitude or northing as it came, rounded to about 100 m", "given_datum"),
         _c("given_datum", "text", "上报坐标的基准", "Datum of the point as it came"),
-        _c("match", "text", "定位方式", "How the place was found", "", "point, door_plate, interpolated, crossing, crossing_offset, place, span, km_post, street, community, none"),
+        _c("match", "text", "定位方式", "How the place was found", "", ", ".join(codes.MATCHES)),
         _c("confidence", "number", "定位可信度", "Certainty of the place", "0-1"),
         _c("spread_m", "number", "定位不确定范围", "How far the place may be off", "m"),
         _c("segment_id", "integer", "路段编号（gis.segments）", "Segment (gis.segments)"),
@@ -147,13 +169,14 @@ _OF: dict[str, tuple[Column, ...]] = {
         _c("side", "text", "道路侧", "Side of the street", "", SIDE_CODES),
         _c("distance_m", "number", "到路段距离", "Distance to the segment", "m"),
         _c("cell", "text", "单元网格编码（受理时）", "Standard unit cell when it came in"),
+        _c("community", "text", "该单元网格所在社区（其街道见行政界线图层）", "Community of that cell (its township: boundaries, within)"),
         _c("grid_id", "integer", "受理时的网格编号", "Grid at the time"),
         _c("grid_code", "text", "受理时的网格编码", "Grid code at the time"),
         _c("grid_name", "text", "受理时的网格名称", "Grid name at the time"),
         _c("neighbour_grid", "text", "相邻网格，靠近界线时", "The grid next door, near a border"),
         _c("post", "text", "主办岗位", "Post that leads", "", POST_CODES),
         _c("assignee_id", "integer", "主办人编号（gis.people）", "Person who leads (gis.people)"),
-        _c("task_status", "text", "主办任务状态", "State of that task"),
+        _c("task_status", "text", "主办任务状态", "State of that task", "", ", ".join(codes.TASK_STATES)),
         _c("assigned_at", "moment", "派给主办人时刻", "Given to that person at"),
         _c("accepted_at", "moment", "接单时刻", "Taken on at"),
         _c("done_at", "moment", "完成时刻", "Done at"),
@@ -163,8 +186,34 @@ _OF: dict[str, tuple[Column, ...]] = {
         _ID, _SOURCE,
         _c("name", "text", "名称", "Name"),
         _c("name_en", "text", "英文名", "English name"),
-        _c("kind", "text", "种类", "Kind", "", "market, school, hospital, park, station, square, government, residential, bridge, shop, toilet, bank, …"),
+        _c("kind", "text", "种类", "Kind", "", _KINDS_OF_PLACES),
         _c("address", "text", "地址", "Address"),
+        _GEOM,
+    ),
+    "place_areas": (
+        _ID, _SOURCE,
+        _c("name", "text", "名称", "Name"),
+        _c("name_en", "text", "英文名", "English name"),
+        _c("kind", "text", "种类", "Kind", "", _KINDS_OF_PLACES),
+        _c("address", "text", "地址", "Address"),
+        _AREA, _GEOM,
+    ),
+    "boundaries": (
+        _ID,
+        _c("source", "text", "导回时据此识别本条界线", "By this an import knows the boundary again"),
+        _c("level", "text", "级别", "Level", "", "town, township, community"),
+        _c("name", "text", "名称", "Name"),
+        _c("name_en", "text", "英文名", "English name"),
+        _c("code", "text", "区划代码", "Administrative code"),
+        _c("within_id", "integer", "上级界线的编号", "Id of the boundary above it"),
+        _c("within", "text", "上级名称", "Name of the boundary above it"),
+        _AREA, _GEOM,
+    ),
+    "cells": (
+        _ID,
+        _c("code", "text", "单元网格编码", "Code of the cell"),
+        _c("community", "text", "所在社区", "Community it lies in"),
+        _c("community_code", "text", "社区代码", "Code of that community"),
         _GEOM,
     ),
     "door_plates": (
@@ -183,7 +232,7 @@ _OF: dict[str, tuple[Column, ...]] = {
         _c("grid_code", "text", "网格编码", "Grid code"),
         _c("grid_name", "text", "网格名称", "Grid name"),
         _c("segment_id", "integer", "仅负责单个路段时的路段编号", "Segment, where the post is of one segment only"),
-        _c("post", "text", "岗位", "Post", "", POST_CODES),
+        _c("post", "text", "岗位", "Post", "", HOLDING_CODES),
         _c("staff_id", "integer", "人员编号（gis.people）", "Person (gis.people)"),
         _c("unit", "text", "所属单位", "The person's unit"),
         _c("away", "flag", "此刻请假", "On leave at this moment"),
@@ -197,6 +246,8 @@ _OF: dict[str, tuple[Column, ...]] = {
         _c("around", "integer", "本格及八邻格案件数", "Incidents in it and its eight neighbours"),
         _c("gi_star", "number", "Gi* 统计量（标准分）", "Gi* as a standard score", "σ"),
         _c("level", "integer", "置信水平：正为热点，负为冷点，0 为不显著", "Confidence: above 0 hot, below cold, 0 not significant", "%", "99, 95, 90, 0, -90, -95, -99"),
+        _c("p", "number", "单侧 p 值（未校正）", "One-sided p of Gi*, as it is", "0-1"),
+        _c("level_corrected", "integer", "按全部方格作 Benjamini-Hochberg 校正后的置信水平，0 为不显著；与专题地图一致", "Confidence corrected for all squares by Benjamini and Hochberg, 0 not significant; what the thematic map shows", "%", "99, 95, 90, 0"),
         _c("top_category", "text", "格内最多的类别", "Most frequent category in the square"),
         _c("top_count", "integer", "其案件数", "Incidents of that category"),
         _GEOM,
@@ -232,25 +283,31 @@ _OF: dict[str, tuple[Column, ...]] = {
         _rate("late_closing_rate", "超期结案率", "closed_late / due"),
         _rate("overdue_rate", "超期率", "overdue / due_without_appeal"),
         _rate("rework_rate", "返工率", "reworked / due"),
+        _c("incidents", "integer", "案件数（作废、并案不计）", "Incidents, voided and merged left out"),
+        _c("length_m", "number", "时段末网格内路段总长", "Length of the grid's segments at the period's end", "m"),
+        _c("incidents_per_km", "number", "每公里案件数 = incidents / length_m × 1000", "Incidents per kilometre = incidents / length_m × 1000", "1/km"),
+        _c("mean_disposal_minutes", "number", "平均处置用时（派遣至处置反馈，自然时间）", "Mean time from dispatch to the disposal reported, by the clock on the wall", "min"),
+        _c("median_disposal_minutes", "number", "处置用时中位数", "Median of that time", "min"),
         _c("leader_id", "integer", "网格负责人编号", "The grid leader's id"),
         _GEOM,
     ),
 }  # fmt: skip
+_OF["incidents_unplaced"] = _OF["incidents"]
 # Beside the layers: the key from a person's id to the name, for those who may read it.
 PEOPLE = (
     _c("id", "integer", "人员编号", "Person's id"),
     _c("staff_no", "text", "工号", "Staff number"),
     _c("name", "text", "姓名", "Name"),
-    _c("post", "text", "岗位", "Post", "", POST_CODES),
+    _c("post", "text", "岗位", "Post", "", HOLDING_CODES),
     _c("unit", "text", "所属单位", "Unit"),
     _c("left_at", "moment", "离岗时刻", "Left at"),
 )
 
 
 def columns_of(layer: Layer | str, *, with_names: bool = False) -> tuple[Column, ...]:
-    """A layer's columns in the order of its view; with names, one text column after each person's id."""
+    """A layer's columns in the order of its view; with names, the name and where the layer says so the number after each person's id."""
     name = layer if isinstance(layer, str) else layer.name
-    people = LAYERS[name].people
+    people, numbered = LAYERS[name].people, LAYERS[name].numbered
     found: list[Column] = []
     for entry in _OF[name]:
         found.append(_at(name, entry))
@@ -259,6 +316,13 @@ def columns_of(layer: Layer | str, *, with_names: bool = False) -> tuple[Column,
                 Column(
                     name, entry.column.removesuffix("_id"), "text", "",
                     f"姓名：{entry.column} 所指之人", f"Name of the person {entry.column} means", named=True,
+                )
+            )  # fmt: skip
+        if with_names and entry.column in numbered:
+            found.append(
+                Column(
+                    name, f"{entry.column.removesuffix('_id')}_no", "text", "",
+                    f"工号：{entry.column} 所指之人", f"Staff number of the person {entry.column} means", named=True,
                 )
             )  # fmt: skip
     return tuple(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from psycopg import sql
@@ -15,6 +15,9 @@ from maps.dictionary import Column, columns_of
 from maps.export_cql import condition
 from maps.layers import Layer
 
+if TYPE_CHECKING:
+    from dispatch.reading import IncidentFilter
+
 Box = tuple[float, float, float, float]
 
 
@@ -22,6 +25,7 @@ Box = tuple[float, float, float, float]
 class Wanted:
     """Filters of an export; `bbox` in degrees, moments aware, `at` the moment of the layers (None: now).
 
+    `desk` are the console's own filters, for layers of incidents; they mean there what they mean in its list.
     `limit_sql` is a condition on the incidents `i` that bounds what this reader may see (with `limit_values`),
     `grid_ids` the grids this reader may see counts of; None is everything.
     """
@@ -36,6 +40,7 @@ class Wanted:
     at: datetime | None = None
     columns: tuple[str, ...] = ()
     with_names: bool = False
+    desk: IncidentFilter | None = None
     limit_sql: str | None = None
     limit_values: dict[str, Any] | None = None
     grid_ids: tuple[int, ...] | None = None
@@ -92,6 +97,7 @@ def check_filters(layers: Sequence[Layer], wanted: Wanted) -> None:
         "category": (wanted.category, any(layer.category or layer.function for layer in layers)),
         "from": (wanted.from_at, any(layer.time or layer.function for layer in layers)),
         "to": (wanted.to_at, any(layer.time or layer.function for layer in layers)),
+        **dict.fromkeys(desk_names(wanted.desk), (True, any(layer.bounded for layer in layers))),
     }
     for name, (given, fit) in fits.items():
         if given and not fit:
@@ -101,6 +107,18 @@ def check_filters(layers: Sequence[Layer], wanted: Wanted) -> None:
         raise BadInput("export.period_turned", field="to")
     if any(layer.function for layer in layers) and len(wanted.category) > 1:
         raise BadInput("export.one_category", field="category")
+
+
+def desk_names(desk: IncidentFilter | None) -> tuple[str, ...]:
+    """What of the console's filters is asked, as the address says it."""
+    if desk is None:
+        return ()
+    given = {
+        "queue": desk.queue, "q": desk.words, "open": desk.open_only, "post": desk.post,
+        "assignee": desk.assignee_id, "channel": desk.channel, "flag": desk.flag,
+        "overdue": desk.overdue_at,
+    }  # fmt: skip
+    return tuple(name for name, value in given.items() if value)
 
 
 def reading(
@@ -125,7 +143,7 @@ def reading(
     shown = [
         entry
         for entry in columns_of(layer, with_names=wanted.with_names)
-        if entry.type != "geometry" and (entry.column in asked or (entry.named and f"{entry.column}_id" in asked))
+        if entry.type != "geometry" and (entry.column in asked or (entry.named and f"{entry.column.removesuffix('_no')}_id" in asked))
     ]  # fmt: skip
     picked = [_expression(entry, plain) for entry in shown]
     parts = sql.SQL(", ").join([*picked, sql.SQL(geometry)])
@@ -153,9 +171,11 @@ def _expression(entry: Column, plain: bool) -> sql.Composable:
 
 
 def _name_of(entry: Column) -> sql.Composable:
-    """A person's name beside the id; the table of people is small and looked up once for each row that has one."""
-    return sql.SQL("(select p.name from gis.people p where p.id = {}) as {}").format(
-        sql.Identifier("i", f"{entry.column}_id"), sql.Identifier(entry.column)
+    """A person's name or number beside the id; the table of people is small and looked up once for each row that has one."""
+    return sql.SQL("(select p.{} from gis.people p where p.id = {}) as {}").format(
+        sql.Identifier("staff_no" if entry.column.endswith("_no") else "name"),
+        sql.Identifier("i", f"{entry.column.removesuffix('_no')}_id"),
+        sql.Identifier(entry.column),
     )
 
 
@@ -200,11 +220,23 @@ def _clauses(layer: Layer, wanted: Wanted) -> list[sql.Composable]:
     if wanted.bbox:
         box = sql.SQL(", ").join(sql.Literal(edge) for edge in wanted.bbox)
         found.append(sql.SQL("i.geom && st_makeenvelope({}, 4326)").format(box))
-    if layer.name == "incidents" and wanted.limit_sql:
+    if layer.bounded and wanted.desk is not None:
+        found.append(_of_desk(wanted.desk))
+    if layer.bounded and wanted.limit_sql:
         found.append(_bound(wanted.limit_sql, wanted.limit_values or {}))
     if layer.name == "evaluation_by_grid" and wanted.grid_ids is not None:
         found.append(sql.SQL("i.id = any({}::bigint[])").format(sql.Literal(list(wanted.grid_ids))))
     return found
+
+
+def _of_desk(desk: IncidentFilter) -> sql.Composable:
+    """The console's own conditions, on its own table: words are looked for where no layer has them."""
+    # Only whoever asks pays for what it loads.
+    from dispatch.reading import where_of
+
+    where = where_of(desk)
+    inner = _bound(where.sql(), where.values)
+    return sql.SQL("i.id in (select i.id from public.incident i{})").format(inner)
 
 
 def _bound(clause: str, values: dict[str, Any]) -> sql.Composable:

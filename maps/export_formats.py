@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from grid.core.errors import BadInput
+from maps.dictionary import dictionary_csv
 from maps.export_crs import Target
 from maps.layers import Layer
 
@@ -30,7 +32,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Format:
     """`grows`: the file is only appended to, so it can be sent while it is written. `plain`: moments and flags become text.
-    `by_place`: rows come in a spatial order.
+    `by_place`: rows come in a spatial order. `explains`: the dictionary is in the file.
     """
 
     ending: str
@@ -42,6 +44,7 @@ class Format:
     grows: bool = False
     plain: bool = False
     by_place: bool = False
+    explains: bool = False
 
 
 def _later(place: str) -> Callable[..., None]:
@@ -59,16 +62,17 @@ _FORMATS = {
     made.ending: made
     for made in (
         Format("gpkg", "application/geopackage+sqlite3", _later(_GDAL + "write_geopackage"),
-               _later(_GDAL + "finish_geopackage"), many_layers=True),
+               _later(_GDAL + "finish_geopackage"), many_layers=True, explains=True),
         Format("geojson", "application/geo+json", _later(_JSON + "write_geojson"), wgs84_only=True, grows=True),
-        Format("fgb", "application/flatgeobuf", _later(_GDAL + "write_flatgeobuf"), by_place=True),
-        Format("shp.zip", "application/zip", _later(_GDAL + "write_shapefile"), plain=True),
+        Format("fgb", "application/flatgeobuf", _later(_GDAL + "write_flatgeobuf"), by_place=True, explains=True),
+        Format("shp.zip", "application/zip", _later(_GDAL + "write_shapefile"), plain=True, explains=True),
         Format("kml", "application/vnd.google-earth.kml+xml", _later(_GDAL + "write_kml"), wgs84_only=True,
                grows=True, plain=True),
-        Format("parquet", "application/vnd.apache.parquet", _later(_TABLES + "write_parquet"), grows=True),
+        Format("parquet", "application/vnd.apache.parquet", _later(_TABLES + "write_parquet"), grows=True,
+               explains=True),
         Format("csv", "text/csv; charset=utf-8", _later(_TABLES + "write_csv"), grows=True),
         Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-               _later(_TABLES + "write_xlsx")),
+               _later(_TABLES + "write_xlsx"), explains=True),
     )
 }  # fmt: skip
 ENDINGS = ("gpkg", "geojson", "fgb", "parquet", "shp.zip", "kml", "csv", "xlsx")
@@ -93,6 +97,43 @@ def find_format(name: str) -> Format:
         ending=ending[:20],
         known=", ".join(f".{e}" for e in ENDINGS),
     )
+
+
+def with_dictionary(format_: Format) -> Format:
+    """The format as a zip of its file and the dictionary as CSV, `{layer}.dictionary.csv`."""
+
+    def write(job: Job) -> None:
+        # GDAL takes what is called .zip for a folder.
+        bare = _bare(job.file)
+        try:
+            format_.write(replace(job, file=bare))
+        except BaseException:
+            bare.unlink(missing_ok=True)
+            raise
+
+    def pack(file: Path, layers: tuple[Layer, ...], with_names: bool) -> None:
+        bare, (layer,) = _bare(file), layers
+        try:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+                packed.write(bare, f"{layer.name}.{format_.ending}")
+                words = dictionary_csv((layer.name,), with_names=with_names)
+                packed.writestr(dictionary_name(layer.name), words)
+        finally:
+            bare.unlink(missing_ok=True)
+
+    return replace(
+        format_, ending=f"{format_.ending}.zip", media_type="application/zip", write=write, finish=pack,
+        grows=False,
+    )  # fmt: skip
+
+
+def _bare(file: Path) -> Path:
+    return file.with_name(f"{file.name}.bare")
+
+
+def dictionary_name(stem: str) -> str:
+    """What the file with a layer's dictionary is called."""
+    return f"{stem}.dictionary.csv"
 
 
 def check_fit(format_: Format, layers: tuple[Layer, ...], target: Target) -> None:

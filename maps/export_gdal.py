@@ -101,7 +101,10 @@ def write_geojson(job: Job) -> None:
 
 
 def write_flatgeobuf(job: Job) -> None:
-    """FlatGeobuf; with its spatial index unless a row has no geometry, which that index cannot hold."""
+    """FlatGeobuf; with its spatial index unless a row has no geometry, which that index cannot hold. Each column says
+    in the header what it means.
+    """
+    job = _explained(job)
     said = {"TITLE": job.layer.en, "DESCRIPTION": _about(job)}
 
     def write(batches: pa.RecordBatchReader, file: Path, index: bool) -> None:
@@ -165,6 +168,24 @@ def _renamed(job: Job, names: dict[str, str]) -> Job:
     return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
 
 
+def _explained(job: Job) -> Job:
+    """The job with the meaning of each column as GDAL knows it: a title, and a description with unit and codes."""
+    told = {entry.column: entry for entry in columns_of(job.layer, with_names=job.with_names)}
+
+    def said(field: pa.Field) -> pa.Field:
+        entry = told.get(field.name)
+        if entry is None or entry.type == "geometry":
+            return field
+        about = " · ".join(part for part in (entry.en, entry.unit, entry.codes) if part)
+        return field.with_metadata(
+            {"GDAL:OGR:alternative_name": entry.zh, "GDAL:OGR:comment": about}
+        )
+
+    schema = pa.schema([said(field) for field in job.batches.schema])
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in job.batches)
+    return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
+
+
 def _narrow(job: Job, short: dict[str, str]) -> Job:
     """The job with the width of texts that are never longer: in a .dbf every row pays for the widest."""
     widths = {
@@ -172,7 +193,8 @@ def _narrow(job: Job, short: dict[str, str]) -> Job:
         if entry.type == "moment"
         else max(len(code) for code in entry.codes.split(", "))
         for entry in columns_of(job.layer)
-        if entry.type == "moment" or (entry.type == "text" and entry.codes)
+        if entry.type == "moment"
+        or (entry.type == "text" and entry.codes and "…" not in entry.codes)
     }
     schema = pa.schema(
         [

@@ -60,7 +60,7 @@ def colour_expression(column: str) -> str:
 
 def _rules(layer: Layer) -> tuple[list[str], list[str]]:
     words = f"{layer.zh} {layer.en}"
-    if layer.name == "incidents":
+    if layer.bounded:
         made = [
             # What has ended is most of a map: small and faint, so that what is open stands out.
             (

@@ -16,7 +16,7 @@ from psycopg import sql
 from grid.core.errors import BadInput, Trouble, Unavailable
 from maps.export_crs import Target, target_crs
 from maps.export_filters import Wanted, check_filters, reading
-from maps.export_formats import Format, Job, check_fit, find_format
+from maps.export_formats import Format, Job, check_fit, find_format, with_dictionary
 from maps.export_rows import Rows, Watch, ahead, moved, opened_rows
 from maps.layers import LAYERS, Layer
 
@@ -31,13 +31,18 @@ class Plan:
     wanted: Wanted
 
 
-def plan_export(layers: tuple[Layer, ...], name: str, crs: str | None, wanted: Wanted) -> Plan:
-    """Checks all that can be checked before a row is read.
+def plan_export(
+    layers: tuple[Layer, ...], name: str, crs: str | None, wanted: Wanted, *, packed: bool = False
+) -> Plan:
+    """Checks all that can be checked before a row is read. `packed`: with the dictionary beside, in a zip, where the
+    format cannot hold it.
 
     Raises BadInput `export.ending_unknown`, `export.crs_unknown`, `export.one_layer_only`, `export.wgs84_only`
     and what `check_filters` and `reading` raise.
     """
     format_, target = find_format(name), target_crs(crs)
+    if packed and not format_.explains:
+        format_ = with_dictionary(format_)
     check_fit(format_, layers, target)
     check_filters(layers, wanted)
     for layer in layers:

@@ -24,8 +24,6 @@ LARGEST_OFFSET = 100_000
 COUNT_MS = 3_000
 # So many rows are put in order in a few hundredths of a second.
 FEW_ROWS = 50_000
-# Layers of many rows: their pages are chosen by id alone first, so that no join is paid for rows that are not shown.
-_LARGE = frozenset({"segments", "incidents", "places", "door_plates"})
 _FILTER_FAULTS = ("22", "42")
 
 
@@ -85,7 +83,8 @@ def page_query(
         wanted = replace(wanted, columns=("id", *wanted.columns))
     shown = reading(layer, wanted, turn.geometry)
     columns = (*(entry.column for entry in shown.attributes), "geom")
-    if layer.name not in _LARGE:
+    # Of many rows the page is chosen by id alone first, so that no join is paid for rows that are not shown.
+    if not layer.large:
         return columns, sql.SQL("select q.* from ({}) q{}{}").format(
             shown.query, _where(layer, turn), _order(layer, turn)
         )

@@ -4,7 +4,8 @@
 -- may alter any column. Rules kept by tests:
 --   every view has a stable `id`, and a typed `geom` (EPSG:4326) where it has a place;
 --   no numeric, no array, no json: every client knows the types that are left;
---   nobody's name but in gis.people, which is granted apart; nothing of reporters, nor their words.
+--   nobody's name but in gis.people, which is granted apart; nothing of reporters, nor their words, nor where
+--   exactly they said it was.
 
 -- The moment the layers are asked for: now, or `set gridward.at = '2026-03-01T00:00:00+08:00'`.
 create function gis.moment() returns timestamptz language sql stable as
@@ -60,7 +61,7 @@ left join (
 where s.since_at <= (select gis.ground_moment()) and (s.gone_at is null or s.gone_at > gis.moment());
 
 create view gis.grids as
-select g.id, g.code, g.name, g.name_en, b.segments, b.length_m,
+select g.id, g.code, g.name, g.name_en, m.community, m.township, b.segments, b.length_m,
     c.officer_id, c.cleaner_id, c.gardener_id, c.maintainer_id, c.leader_id,
     lower(g.valid) as valid_from, upper(g.valid) as valid_to, b.geom::geometry(MultiLineString, 4326) as geom
 from public.grid g
@@ -81,11 +82,21 @@ left join (
         max(staff_id) filter (where post = 'leader') as leader_id
     from public.post_holding where grid_id is not null and valid @> gis.moment() group by grid_id
 ) c on c.grid_id = g.id
+-- Where most of its streets have their middle; one row a grid, so a query without these columns never looks.
+left join (
+    select h.grid_id, mode() within group (order by c.name) as community, mode() within group (order by o.name) as township
+    from (select distinct grid_id, segment_id from public.grid_segment where valid @> gis.moment()) h
+    join public.segment s on s.id = h.segment_id
+    cross join lateral st_lineinterpolatepoint(s.line, 0.5) p
+    left join public.boundary c on c.level = 'community' and st_covers(c.area, p)
+    left join public.boundary o on o.level = 'township' and st_covers(o.area, p)
+    group by h.grid_id
+) m on m.grid_id = g.id
 where g.valid @> gis.moment();
 
 -- The kept ground of the grids; `current` is false while the ground has changed and it was not made anew.
 create view gis.territories as
-select g.id, g.code, g.name, t.area_m2,
+select g.id, g.code, g.name, m.community, m.township, t.area_m2,
     c.officer_id, c.cleaner_id, c.gardener_id, c.maintainer_id, c.leader_id,
     k.made_at, k.ground_version = w.ground_version as current, t.area::geometry(MultiPolygon, 4326) as geom
 from public.territory t
@@ -100,19 +111,45 @@ left join (
         max(staff_id) filter (where post = 'maintainer') as maintainer_id,
         max(staff_id) filter (where post = 'leader') as leader_id
     from public.post_holding where grid_id is not null and valid @> gis.moment() group by grid_id
-) c on c.grid_id = g.id;
+) c on c.grid_id = g.id
+left join (
+    select h.grid_id, mode() within group (order by c.name) as community, mode() within group (order by o.name) as township
+    from (select distinct grid_id, segment_id from public.grid_segment where valid @> gis.moment()) h
+    join public.segment s on s.id = h.segment_id
+    cross join lateral st_lineinterpolatepoint(s.line, 0.5) p
+    left join public.boundary c on c.level = 'community' and st_covers(c.area, p)
+    left join public.boundary o on o.level = 'township' and st_covers(o.area, p)
+    group by h.grid_id
+) m on m.grid_id = g.id;
 
 create view gis.incidents as
 select i.id, i.number, i.version, i.status, i.queue, i.channel_code as channel, i.external_id,
     i.category_code as category, k.name_zh as category_zh, k.name_en as category_en,
     k.kind as category_kind, k.urgency, f.code as condition, f.limit_value, f.limit_unit,
-    i.address, array_to_string(i.flags, ',') as flags,
-    i.occurred_at, i.reported_at, i.filed_at, i.dispatched_at, i.disposed_at, i.ended_at, i.due_at,
+    -- The street of the town, and the number where it was found by one: the words that were reported stay out.
+    case when i.match in ('door_plate', 'interpolated')
+        and i.geocoding #>> '{reading,house_number}' ~ '^[0-9]{1,5}([-/][0-9]{1,4})?[A-Za-z甲乙丙丁]?$'
+        then case when t.name ~ '[a-z]' then concat(i.geocoding #>> '{reading,house_number}', ' ', t.name)
+            else concat(t.name, i.geocoding #>> '{reading,house_number}', '号') end
+        else t.name end as address,
+    array_to_string(i.flags, ',') as flags,
+    i.occurred_at, i.reported_at, i.filed_at, i.dispatched_at, i.disposed_at, i.ended_at,
+    (jsonb_path_query_first(i.clocks, '$[*] ? (@.kind == "check").stopped_at') #>> '{}')::timestamptz as checked_at,
+    i.due_at, i.amber_at, i.reply_due_at,
     i.due_at < gis.moment() and i.disposed_at is null and i.ended_at is null as overdue,
     coalesce(i.disposed_at, i.ended_at) <= i.due_at as on_time,
     coalesce((i.facts ->> 'reworks')::int, 0) as reworks,
-    i.given_lon, i.given_lat, i.given_datum, i.match, i.confidence, i.spread_m,
+    coalesce((jsonb_path_query_first(i.clocks, '$[*] ? (@.kind == "disposal").extensions'))::int, 0) as extensions,
+    coalesce((i.facts ->> 'suspensions')::int, 0) as suspensions,
+    coalesce((i.facts ->> 'reopened')::int, 0) as reopened,
+    coalesce((i.facts ->> 'forced')::bool, false) as forced,
+    i.facts ->> 'merged_into' as merged_into, i.repeats, i.last_repeat_at,
+    -- A hundred metres: enough to see a wrong datum, not whose door somebody stood at.
+    case when abs(i.given_lon) <= 180 then round(i.given_lon * 1000) / 1000 else round(i.given_lon / 100) * 100 end as given_lon,
+    case when abs(i.given_lat) <= 90 then round(i.given_lat * 1000) / 1000 else round(i.given_lat / 100) * 100 end as given_lat,
+    i.given_datum, i.match, i.confidence, i.spread_m,
     i.segment_id, t.name as street, i.side, i.distance_m, i.cell_code as cell,
+    e.community,
     i.grid_id, g.code as grid_code, g.name as grid_name, n.code as neighbour_grid,
     a.post, a.assignee_id, a.status as task_status, a.assigned_at, a.accepted_at, a.done_at,
     i.point::geometry(Point, 4326) as geom
@@ -123,6 +160,7 @@ left join public.segment s on s.id = i.segment_id
 left join public.street t on t.id = s.street_id
 left join public.grid g on g.id = i.grid_id
 left join public.grid n on n.id = i.neighbour_grid_id
+left join public.cell e on e.code = i.cell_code
 -- An aggregate is one row for certain, so a query that asks for none of these columns never looks.
 left join lateral (
     select coalesce(max(d.id) filter (where d.lead), max(d.id)) as task_id
@@ -131,10 +169,44 @@ left join lateral (
 left join public.task a on a.id = b.task_id
 where i.point is not null;
 
+-- The same columns of those that have no place: the geometry is null. One text for both.
+do $$
+declare
+    placed text := pg_get_viewdef('gis.incidents'::regclass);
+    others text := replace(placed, 'i.point IS NOT NULL', 'i.point IS NULL');
+begin
+    if placed = others then
+        raise exception 'gis.incidents has another condition';
+    end if;
+    execute 'create view gis.incidents_unplaced as ' || others;
+end $$;
+
 create view gis.places as
 select p.id, p.source_key as source, p.name, p.names ->> 'en' as name_en, p.kind, p.address,
     p.point::geometry(Point, 4326) as geom
 from public.place p;
+
+create view gis.place_areas as
+select p.id, p.source_key as source, p.name, p.names ->> 'en' as name_en, p.kind, p.address,
+    st_area(p.area::geography) as area_m2, p.area::geometry(MultiPolygon, 4326) as geom
+from public.place p where p.area is not null;
+
+create view gis.boundaries as
+select b.id, 'boundary/' || b.id as source, b.level, b.name, b.names ->> 'en' as name_en, b.code,
+    a.id as within_id, a.name as within, st_area(b.area::geography) as area_m2,
+    b.area::geometry(MultiPolygon, 4326) as geom
+from public.boundary b
+left join lateral (
+    select w.id, w.name from public.boundary w
+    where (b.level, w.level) in (('community', 'township'), ('community', 'town'), ('township', 'town'))
+        and st_covers(w.area, st_pointonsurface(b.area))
+    order by w.level = 'township' desc, w.id limit 1
+) a on true;
+
+create view gis.cells as
+select c.id, c.code, nullif(c.community, '') as community, b.code as community_code,
+    c.area::geometry(MultiPolygon, 4326) as geom
+from public.cell c left join public.boundary b on b.level = 'community' and b.name = c.community;
 
 create view gis.door_plates as
 select d.id, d.source_key as source, d.street_id, d.street_name as street, d.house_number, d.community,
@@ -161,13 +233,23 @@ left join (
 ) b on b.grid_id = p.grid_id
 where p.valid @> gis.moment();
 
+-- The share of a standard normal law beyond z: Chebyshev fitting of erfc, off by at most 1.2e-7 of itself
+-- (Press et al., Numerical Recipes, 6.2).
+create function gis.beyond(z float8) returns float8 language sql immutable strict as $$
+select case when z < 0 then 1 - e / 2 else e / 2 end from (
+    select t * exp(-z * z / 2 - 1.26551223 + t * (1.00002368 + t * (0.37409196 + t * (0.09678418 + t * (
+        -0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))))) as e
+    from (select 1 / (1 + abs(z) / sqrt(8.0)) as t) a
+) b
+$$;
+
 -- Where incidents gather, by squares of the town's plane: Getis and Ord's Gi* with binary weights on the
 -- square and its eight neighbours (Ord & Getis 1995, eq. 14). The study area is every square with a street.
 create function gis.hotspots_of(
     since timestamptz, until timestamptz, only_category text default null, square_m float8 default 200
 ) returns table (
     id bigint, from_at timestamptz, to_at timestamptz, category text, side_m float8, incidents bigint,
-    around bigint, gi_star float8, level int, top_category text, top_count bigint,
+    around bigint, gi_star float8, level int, p float8, level_corrected int, top_category text, top_count bigint,
     geom geometry(Polygon, 4326)
 ) language sql stable security definer set search_path = pg_catalog, public as $$
 with plane as (select plane_epsg as epsg from town),
@@ -203,25 +285,32 @@ near as (
     from cells c
     cross join (values (-1), (0), (1)) dx (d) cross join (values (-1), (0), (1)) dy (d)
     join cells o on o.cx = c.cx + dx.d and o.cy = c.cy + dy.d
-    where c.x > 0 group by c.cx, c.cy, c.x
+    group by c.cx, c.cy, c.x
 ),
 scored as (
-    select near.*, (around - mean * w)
+    select near.*, n, (around - mean * w)
         / nullif(deviation * sqrt(greatest(n * w - w * w, 0) / nullif(n - 1, 0)), 0) as gi_star
     from near cross join whole
-)
+),
+-- One-sided and corrected for all squares, those without an incident too, as the map does (maps/hotspots.py):
+-- Benjamini & Hochberg (1995), the least of n p / rank from the largest p down.
+tested as (select scored.*, gis.beyond(coalesce(gi_star, 0)) as p from scored),
+ranked as (select tested.*, rank() over (order by p) + count(*) over (partition by p) - 1 as place from tested),
+corrected as (select ranked.*, min(n * p / place) over (order by p desc) as q from ranked)
 select s.cx::bigint * 10000000 + s.cy, since, until, only_category, square_m, s.x, s.around, s.gi_star,
     case when abs(s.gi_star) >= 2.576 then 99 when abs(s.gi_star) >= 1.960 then 95
          when abs(s.gi_star) >= 1.645 then 90 else 0 end * sign(s.gi_star)::int,
+    s.p, case when s.q <= 0.01 then 99 when s.q <= 0.05 then 95 when s.q <= 0.10 then 90 else 0 end,
     t.category_code, t.n,
     st_transform(st_makeenvelope(s.cx * square_m, s.cy * square_m, (s.cx + 1) * square_m, (s.cy + 1) * square_m,
         plane.epsg), 4326)::geometry(Polygon, 4326)
-from scored s cross join plane left join top t using (cx, cy)
+from corrected s cross join plane left join top t using (cx, cy)
+where s.x > 0
 $$;
 
 create view gis.hotspots as
-select id, from_at, to_at, category, side_m, incidents, around, gi_star, level, top_category,
-    top_count, geom::geometry(Polygon, 4326) as geom
+select id, from_at, to_at, category, side_m, incidents, around, gi_star, level, p, level_corrected,
+    top_category, top_count, geom::geometry(Polygon, 4326) as geom
 from gis.hotspots_of(gis.moment() - interval '90 days', gis.moment());
 
 -- Counts by grid of the incidents reported in a period, by the rules of dispatch/indicators.py as of `until`
@@ -236,7 +325,8 @@ create function gis.evaluation_of(
     reopened bigint, rated bigint, rated_satisfied bigint,
     accurate_filing_rate float8, disposal_rate float8, on_time_disposal_rate float8, closing_rate float8,
     on_time_closing_rate float8, late_closing_rate float8, overdue_rate float8, rework_rate float8,
-    leader_id bigint,
+    incidents bigint, length_m float8, incidents_per_km float8, mean_disposal_minutes float8,
+    median_disposal_minutes float8, leader_id bigint,
     geom geometry(MultiLineString, 4326)
 ) language sql stable security definer set search_path = pg_catalog, public as $$
 with clock as (select least(until, gis.moment()) as at),
@@ -246,7 +336,7 @@ facts as (
         i.filed_at <= at and i.status not in ('fixed_on_spot', 'merged') as filed_with_void,
         i.filed_at <= at and i.status not in ('fixed_on_spot', 'merged', 'voided') as filed,
         coalesce(i.facts ->> 'appeal' = 'granted', false) as appealed,
-        i.status = 'suspended' as suspended, i.due_at,
+        i.status = 'suspended' as suspended, i.status = 'voided' as voided, i.due_at, i.dispatched_at,
         coalesce(case when i.disposed_at <= at then i.disposed_at end,
                  case when i.status = 'closed' and i.ended_at <= at then i.ended_at end) as disposed_at,
         i.status = 'closed' and i.ended_at <= at as closed,
@@ -263,7 +353,11 @@ judged as (
         coalesce(disposed_at > due_at, false) as late
     from facts f
 ),
-weighed as (select j.*, (done or open_late) and not suspended as is_due from judged j),
+weighed as (
+    select j.*, (done or open_late) and not suspended as is_due,
+        case when done then extract(epoch from disposed_at - dispatched_at)::float8 / 60 end as minutes
+    from judged j
+),
 counted as (
     select grid_id, count(*) as reported,
         count(*) filter (where on_the_spot) as on_the_spot, count(*) filter (where merged) as merged,
@@ -281,11 +375,13 @@ counted as (
         -- Beside the published formulas, which know neither.
         count(*) filter (where filed and reopened) as reopened,
         count(*) filter (where filed and said <> '') as rated,
-        count(*) filter (where filed and said = 'satisfied') as rated_satisfied
+        count(*) filter (where filed and said = 'satisfied') as rated_satisfied,
+        count(*) filter (where not merged and not voided) as incidents,
+        avg(minutes) as mean_minutes, percentile_cont(0.5) within group (order by minutes) as median_minutes
     from weighed group by grid_id
 ),
 held as (
-    select h.grid_id, st_multi(st_collect(s.line order by s.id)) as geom
+    select h.grid_id, sum(s.length_m) as length_m, st_multi(st_collect(s.line order by s.id)) as geom
     from (select distinct h.grid_id, h.segment_id from grid_segment h join grid g on g.id = h.grid_id
           where h.valid @> least((select at from clock), upper(g.valid) - interval '1 microsecond')) h
     join segment s on s.id = h.segment_id group by h.grid_id
@@ -301,7 +397,8 @@ select g.id, g.code, g.name, since, until, only_category,
     c.disposed_on_time / nullif(c.due, 0)::float8, c.closed / nullif(c.due, 0)::float8,
     c.closed_on_time / nullif(c.due, 0)::float8, c.closed_late / nullif(c.due, 0)::float8,
     c.overdue / nullif(c.due_without_appeal, 0)::float8, c.reworked / nullif(c.due, 0)::float8,
-    p.staff_id, held.geom::geometry(MultiLineString, 4326)
+    coalesce(c.incidents, 0), held.length_m, coalesce(c.incidents, 0) / nullif(held.length_m / 1000, 0),
+    c.mean_minutes, c.median_minutes, p.staff_id, held.geom::geometry(MultiLineString, 4326)
 from grid g
 left join counted c on c.grid_id = g.id
 left join held on held.grid_id = g.id
@@ -312,7 +409,8 @@ $$;
 create view gis.evaluation_by_grid as
 select id, code, name, from_at, to_at, category, reported, on_the_spot, merged, filed_with_void, filed, due,
     due_without_appeal, closed, closed_on_time, closed_late, disposed, disposed_on_time, overdue, overdue_open,
-    reworked, reopened, rated, rated_satisfied, accurate_filing_rate, disposal_rate, on_time_disposal_rate, closing_rate, on_time_closing_rate,
-    late_closing_rate, overdue_rate, rework_rate, leader_id,
+    reworked, reopened, rated, rated_satisfied, accurate_filing_rate, disposal_rate, on_time_disposal_rate,
+    closing_rate, on_time_closing_rate, late_closing_rate, overdue_rate, rework_rate, incidents, length_m,
+    incidents_per_km, mean_disposal_minutes, median_disposal_minutes, leader_id,
     geom::geometry(MultiLineString, 4326) as geom
 from gis.evaluation_of(gis.moment() - interval '90 days', gis.moment());

@@ -21,10 +21,11 @@ from maps.layers import Layer
 Words = Literal["zh", "en"]
 # Groups from top to bottom, and their layers; what comes first lies on top.
 _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("案件", "Incidents", ("incidents", "hotspots", "evaluation_by_grid")),
+    ("案件", "Incidents", ("incidents", "incidents_unplaced", "hotspots", "evaluation_by_grid")),
     ("人员", "People", ("crews",)),
     ("网格和街道", "Grids and streets", ("grids", "segments", "territories")),
-    ("地点", "Places", ("places", "door_plates")),
+    ("地点", "Places", ("places", "place_areas", "door_plates")),
+    ("区划", "Administration", ("boundaries", "cells")),
 )
 _SHOWN = frozenset({"incidents", "segments", "territories"})
 _KIND = {"Point": "Point", "LineString": "Line", "MultiLineString": "Line"}
@@ -60,9 +61,11 @@ class Source:
                 "pagingEnabled='true' preferCoordinatesForWfsT11='false' restrictToRequestBBOX='1'"
                 f" srsname='EPSG:4326' typename='{layer.name}' url='{self.url}' version='auto'"
             )
+        place = f" srid=4326 type={layer.geometry}", " (geom)"
+        kind, column = ("", "") if layer.table else place
         return (
-            f"service='{self.service}' key='id' estimatedmetadata=true srid=4326 type={layer.geometry}"
-            f' checkPrimaryKeyUnicity=\'0\' table="gis"."{layer.name}" (geom)'
+            f"service='{self.service}' key='id' estimatedmetadata=true{kind}"
+            f' checkPrimaryKeyUnicity=\'0\' table="gis"."{layer.name}"{column}'
         )
 
 
@@ -124,9 +127,12 @@ def _leaf(layer: Layer, source: Source, words: Words) -> str:
 
 
 def _map_layer(layer: Layer, source: Source, words: Words, *, names: bool) -> str:
-    drawn = re.search("<renderer-v2.*</renderer-v2>", qml(layer), re.DOTALL)
-    if drawn is None:
+    found = re.search("<renderer-v2.*</renderer-v2>", qml(layer), re.DOTALL)
+    if found is None:
         raise RuntimeError(f"no style for {layer.name}")
+    # A table has nothing to draw.
+    drawn = "" if layer.table else found.group(0)
+    kind = "No geometry" if layer.table else _KIND.get(layer.geometry, "Polygon")
     fields = [entry for entry in columns_of(layer, with_names=names) if entry.type != "geometry"]
     aliases = "".join(
         f'<alias index="{place}" field="{entry.column}" name={quoteattr(entry.zh if words == "zh" else entry.en)}/>'
@@ -134,11 +140,11 @@ def _map_layer(layer: Layer, source: Source, words: Words, *, names: bool) -> st
     )
     about = layer.about_zh if words == "zh" else layer.about_en
     return (
-        f'<maplayer type="vector" geometry="{_KIND.get(layer.geometry, "Polygon")}"'
+        f'<maplayer type="vector" geometry="{kind}"'
         ' hasScaleBasedVisibilityFlag="0" autoRefreshEnabled="0" readOnly="1" refreshOnNotifyEnabled="0">'
         f"<id>{_id(layer)}</id><datasource>{escape(source.of(layer))}</datasource>"
         f"<layername>{escape(_said(layer, words))}</layername><abstract>{escape(about)}</abstract>"
         f'<srs>{_WGS84}</srs><provider encoding="UTF-8">{source.provider}</provider>'
-        f"{drawn.group(0)}<blendMode>0</blendMode><layerOpacity>1</layerOpacity>"
+        f"{drawn}<blendMode>0</blendMode><layerOpacity>1</layerOpacity>"
         f"<aliases>{aliases}</aliases></maplayer>"
     )

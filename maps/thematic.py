@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import shapely
+from sqlalchemy.exc import DataError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from dispatch.reading import IncidentFilter
@@ -72,7 +73,8 @@ def thematic_map(
 ) -> Drawing:
     """The map of a name; the period stands in `filters` (from_at, to_at), both ends known.
 
-    Raises NotFound `maps.unknown`; BadInput `maps.choice_unknown`, `export.period_turned`.
+    Raises NotFound `maps.unknown`; BadInput `maps.choice_unknown`, `export.period_turned`, and for a condition what
+    `maps.export_cql.condition` raises, and `export.where_unfit`.
     """
     kind = MAPS.get(name)
     if kind is None:
@@ -86,7 +88,13 @@ def thematic_map(
         raise BadInput("export.period_turned", field="to")
     chosen = by or (kind.choices[0] if kind.choices else "")
     asked = Asked(chosen, filters, since, until, now, zone, with_names, english)
-    drawing = kind.build(session, asked, words)
+    try:
+        drawing = kind.build(session, asked, words)
+    except (DataError, ProgrammingError) as error:
+        if not getattr(filters, "where", None):
+            raise
+        problem = str(error.orig).splitlines()[0][:300]
+        raise BadInput("export.where_unfit", field="where", problem=problem) from error
     streets = frames.streets_series(session)
     bounds = _bounds(drawing, streets)
     notes = drawing.notes

@@ -5,6 +5,7 @@ Only reads. Geometry EPSG:4326, moments aware. Nothing of reporters nor their wo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,8 @@ from sqlalchemy.orm import Session
 from dispatch.attendance import COVERED_SHARE
 from dispatch.reading import IncidentFilter, where_of
 from grid.core.errors import BadInput
+from maps.export_filters import Wanted, reading
+from maps.layers import LAYERS
 
 POSTS = ("officer", "cleaner", "gardener", "maintainer")
 # More lines than this are not drawn for orientation: only the larger streets are.
@@ -28,6 +31,13 @@ LARGE = ("trunk", "primary", "secondary", "tertiary")
 MOST_READ = 300_000
 # Degrees of about a metre and a half: not to be seen at the scale of a town.
 FINE_DEG = 1.5e-5
+
+
+@dataclass(frozen=True, slots=True)
+class MapFilter(IncidentFilter):
+    """The console's filters, and a condition (CQL2) on the columns of the layer `incidents`."""
+
+    where: str | None = None
 
 
 def grids_frame(session: Session) -> gpd.GeoDataFrame:
@@ -209,4 +219,10 @@ def _where(asked: IncidentFilter) -> tuple[str, dict[str, Any]]:
     """` where …` on `incident i` for incidents of a filter that have a place, and its values."""
     found = where_of(asked)
     found.add("i.point is not null")
+    if isinstance(asked, MapFilter) and asked.where:
+        layer = LAYERS["incidents"]
+        only = reading(layer, Wanted(where=asked.where, columns=("id",)), "null as geom").query
+        # Colons of its values are no parameters.
+        written = only.as_string(None).replace(":", "\\:")
+        found.add(f"i.id in (select q.id from ({written}) q)")  # noqa: S608 (every value quoted)
     return found.sql(), found.values

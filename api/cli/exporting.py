@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,9 +14,13 @@ from api.cli.stopping import leaving_by_signal
 from api.newest import is_newest
 from grid.core.cluster import Cluster
 from grid.core.settings import DatabaseSettings, TownSettings
+from maps.dictionary import dictionary_csv
 from maps.export_filters import Wanted, parse_box, parse_list, parse_moment
-from maps.export_formats import ENDINGS
+from maps.export_formats import ENDINGS, dictionary_name
 from maps.layers import LAYERS, Layer, find_layers
+
+if TYPE_CHECKING:
+    from dispatch.reading import IncidentFilter
 
 Many = list[str] | None
 
@@ -49,6 +53,21 @@ def export(
     ] = None,
     columns: Annotated[Many, typer.Option("--columns", help="Only these columns.")] = None,
     names: Annotated[bool, typer.Option(help="People's names beside their ids.")] = True,
+    open_: Annotated[bool, typer.Option("--open", help="Incidents not ended.")] = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Past their limit now.")] = False,
+    queue: Annotated[str | None, typer.Option("--queue", help="The queue they wait in.")] = None,
+    words: Annotated[str | None, typer.Option("--q", help="A number, or words.")] = None,
+    post: Annotated[str | None, typer.Option("--post", help="Post of a task.")] = None,
+    assignee: Annotated[int | None, typer.Option("--assignee", help="Person's id.")] = None,
+    channel: Annotated[str | None, typer.Option("--channel", help="Channel.")] = None,
+    flag: Annotated[str | None, typer.Option("--flag", help="Doubt about the place.")] = None,
+    with_dictionary: Annotated[
+        bool,
+        typer.Option(
+            "--dictionary/--no-dictionary",
+            help="For csv, geojson, kml: the meaning of the columns beside, as NAME.dictionary.csv.",
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Write layers for QGIS or geopandas. Example: gridward export incidents may.gpkg --crs EPSG:4547 --from 2026-05-01 --to 2026-06-01"""
@@ -65,7 +84,11 @@ def export(
         at=parse_moment(at, zone, "at"),
         columns=parse_list(columns),
         with_names=names,
-    )
+        desk=_desk(
+            queue=queue, words=words, post=post, assignee_id=assignee, channel=channel, flag=flag,
+            open_only=open_, overdue_at=datetime.now(UTC) if overdue else None,
+        ),
+    )  # fmt: skip
     if not _traced(layers):
         leave_out("pandas", "geopandas")
     # Here and not above: GDAL is loaded when the words are known to be right, and without what it does not need.
@@ -80,7 +103,20 @@ def export(
     result = {"layer": layer, "features": sum(counts.values()), "file": str(out)}
     if len(counts) > 1:
         result["layers"] = counts
+    if with_dictionary and not plan.format.explains:
+        beside = out.with_name(dictionary_name(out.name.removesuffix(f".{plan.format.ending}")))
+        beside.write_text(dictionary_csv((layers[0].name,), with_names=names), encoding="utf-8")
+        result["dictionary"] = str(beside)
     finish({**result, "crs": plan.target.name}, as_json)
+
+
+def _desk(**asked: Any) -> IncidentFilter | None:
+    """The console's filters, None where none is asked: what they load is paid by whoever asks."""
+    if not any(asked.values()):
+        return None
+    from dispatch.reading import IncidentFilter
+
+    return IncidentFilter(**asked)
 
 
 def _traced(layers: tuple[Layer, ...]) -> bool:

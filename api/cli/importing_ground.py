@@ -38,8 +38,10 @@ from api.cli.output import Json, steps
 from api.cli.reporting import (
     Report,
     faults_of_file,
+    placed_otherwise,
     report_target,
     show_faults,
+    show_placed,
     write_report,
 )
 from dispatch.checking import open_on_gone_segments
@@ -50,8 +52,9 @@ from grid.areas import put_areas
 from grid.cells import load_cells
 from grid.core.errors import BadInput, NotFound
 from grid.loading.aliases import load_aliases
+from grid.loading.boundaries import load_boundaries
 from grid.loading.grids import GridName, Holding, put_in_force
-from grid.loading.places import load_boundaries, load_places
+from grid.loading.places import load_places
 from grid.loading.towns import TownReport, load_addresses, load_town
 from grid.models import SIDES, Segment
 from grid.overlay import segments_by_area
@@ -64,6 +67,14 @@ SIDE_WORDS = {"left": "left", "right": "right", "左": "left", "右": "right"}
 Changes = Annotated[
     Path | None,
     typer.Option(help="A layer of what changes: lines before and after (.gpkg, .geojson, .fgb)."),
+]
+
+Complete = Annotated[
+    bool,
+    typer.Option(
+        "--complete",
+        help="The file has all of the kinds or levels that it holds: what it lacks of them is taken away.",
+    ),
 ]
 
 
@@ -151,19 +162,21 @@ def places(
     mapping: Map = None,
     crs: Crs = None,
     report: Report = None,
+    complete: Complete = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import named places. Example: gridward import places poi.gpkg --map name=NAME,kind=TYPE"""
+    """Import named places; a layer that was exported changes its own. Example: gridward import places poi.gpkg --map name=NAME,kind=TYPE"""
     target = report_target(report)
-    with opened(keep=not dry_run) as (_, session), steps() as step:
+    with opened(keep=not dry_run) as (services, session), steps() as step:
         step("read")
         known = mapping_of(mapping)
         frame, refused = vector.read_places(file, layer, known, crs, datum_change)
         faults = _faults(session, file, layer, known, crs, named="name", covering=False)
-        changed = load_places(session, frame)
-    result = {"read": len(frame), "new_or_changed": changed}
-    told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
+        with placed_otherwise(session, services.settings.town, asked=dry_run) as placed:
+            loaded = load_places(session, frame, complete=complete)
+    result = {"read": len(frame), **loaded.plain(), **_reported(faults, target, as_json)}
+    told(result | show_placed(placed, as_json), refused, dry_run, as_json)
 
 
 @app.command()
@@ -184,19 +197,21 @@ def boundaries(
     mapping: Map = None,
     crs: Crs = None,
     report: Report = None,
+    complete: Complete = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import towns, townships and communities. Example: gridward import boundaries admin.geojson"""
+    """Import towns, townships and communities; a layer that was exported changes its own. Example: gridward import boundaries admin.geojson"""
     target = report_target(report)
-    with opened(keep=not dry_run) as (_, session), steps() as step:
+    with opened(keep=not dry_run) as (services, session), steps() as step:
         step("read")
         known = mapping_of(mapping)
         frame, refused = vector.read_boundaries(file, layer, known, crs, datum_change)
         faults = _faults(session, file, layer, known, crs, named="name", by="level")
-        changed = load_boundaries(session, frame)
-    result = {"read": len(frame), "new_or_changed": changed}
-    told(result | _reported(faults, target, as_json), refused, dry_run, as_json)
+        with placed_otherwise(session, services.settings.town, asked=dry_run) as placed:
+            loaded = load_boundaries(session, frame, complete=complete)
+    result = {"read": len(frame), **loaded.plain(), **_reported(faults, target, as_json)}
+    told(result | show_placed(placed, as_json), refused, dry_run, as_json)
 
 
 @app.command()

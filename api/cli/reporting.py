@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import geopandas as gpd
 import numpy as np
@@ -17,9 +21,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.cli.output import say
+from dispatch.place_changes import PlaceChange, changes, grids_of, seen_now
 from grid.area_faults import COLUMNS, area_faults
 from grid.core.crs import geometries_to_plane, plane_for
 from grid.core.errors import BadInput, Conflict
+from grid.core.settings import TownSettings
 from grid.sources.fields import Columns
 from grid.sources.files import DatumChange, open_frame
 from grid.town import town_facts
@@ -117,6 +123,33 @@ def show_faults(faults: gpd.GeoDataFrame) -> None:
         table.add_row(*(str(getattr(row, name)) for name in COLUMNS if name != "geometry"))
     Console(highlight=False).print(table)
     say("cli.area_faults", n=len(faults))
+
+
+@contextmanager
+def placed_otherwise(
+    session: Session, settings: TownSettings, *, asked: bool
+) -> Iterator[list[PlaceChange]]:
+    """The open incidents that would be placed otherwise by what is loaded within, when that is `asked`; told at the end."""
+    found: list[PlaceChange] = []
+    now = datetime.now(UTC)
+    there = asked and session.scalar(text("select 1 from town")) is not None
+    before = seen_now(session, settings, now) if there else {}
+    yield found
+    if before:
+        found += changes(before, seen_now(session, settings, now), grids_of(session))
+
+
+def show_placed(placed: list[PlaceChange], as_json: bool) -> dict[str, Any]:
+    """These incidents as a table, or in the object that is printed."""
+    told = [asdict(one) for one in placed]
+    if as_json:
+        return {"incidents": told}
+    if told:
+        table = Table(*told[0])
+        for one in told:
+            table.add_row(*("" if value is None else str(value) for value in one.values()))
+        Console(highlight=False).print(table)
+    return {"incidents_placed_otherwise": len(told)}
 
 
 def _multi(faults: gpd.GeoDataFrame) -> gpd.GeoSeries:

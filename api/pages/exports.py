@@ -7,10 +7,11 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request, Response
 
 from api.deps import DbSession, Lang, PageAccount, PageReach, require
-from api.pages.console import STATUSES
-from api.pages.maps import category_choices, grid_choices
+from api.pages.console import QUEUES, STATUSES
+from api.pages.maps import category_choices, channel_choices, grid_choices
 from api.pages.rendering import page
 from api.routes.systems import plane_of
+from dispatch.codes import FLAGS, POSTS
 from maps.crs_search import find_systems
 from maps.export_formats import ENDINGS, find_format
 from maps.layers import LAYERS
@@ -25,7 +26,7 @@ def exports(
 ) -> Response:
     """Layers to take away; its script asks the JSON interface of /exports."""
     require(account, "export")
-    layers = [layer for layer in LAYERS.values() if scope is None or layer.name != "hotspots"]
+    layers = [layer for layer in LAYERS.values() if scope is None or not layer.whole_town]
     return page(
         request,
         "exports.html",
@@ -37,6 +38,10 @@ def exports(
         town_crs=f"EPSG:{plane_of(session)}",
         shifted=SHIFTED,
         statuses=STATUSES,
+        queues=QUEUES,
+        posts=POSTS,
+        flags=FLAGS,
+        channels=channel_choices(session, language),
         categories=category_choices(session, language),
         grids=grid_choices(session),
     )

@@ -30,15 +30,16 @@ from api.layers import keep_territory_now
 from api.pages.console import QUEUES, STATUSES
 from api.pages.rendering import page, standalone
 from api.services import Services
-from dispatch.reading import IncidentFilter
+from dispatch.codes import FLAGS, POSTS
 from dispatch.scope import Scope
 from grid.core.errors import BadInput, Conflict, NotFound
 from grid.town import town_facts
 from maps.drawing import Drawing, Words
-from maps.export_filters import parse_moment
+from maps.export_filters import parse_box, parse_moment
 from maps.page import BaseMap, render
 from maps.print_map import print_map
 from maps.thematic import MAPS, thematic_map
+from maps.thematic_frames import MapFilter
 from maps.thematic_page import inlined, thematic_folium
 
 router = APIRouter(include_in_schema=False)
@@ -62,13 +63,22 @@ class MapFilters:
     first: str
     last: str
     by: str
+    channel: str = ""
+    post: str = ""
+    assignee: str = ""
+    flag: str = ""
+    overdue: str = ""
+    bbox: str = ""
+    where: str = ""
 
-    def of(self, scope: Scope | None, zone: ZoneInfo, now: datetime) -> IncidentFilter:
-        """For the reader's scope. Raises BadInput `export.moment_unreadable`, `report.unreadable`."""
-        if any(
-            "\x00" in part for part in (self.status, self.queue, self.category, self.grid, self.q)
-        ):
+    def of(self, scope: Scope | None, zone: ZoneInfo, now: datetime) -> MapFilter:
+        """For the reader's scope. Raises BadInput `export.moment_unreadable`, `report.unreadable`, `bbox.unreadable`."""
+        if any("\x00" in getattr(self, name) for name in self.__slots__):
             raise BadInput("report.unreadable")
+        if self.assignee and not (self.assignee.isascii() and self.assignee.isdigit()):
+            raise BadInput("request.invalid", field="assignee", problem=self.assignee)
+        # "Overdue" is no queue that an incident is put in.
+        overdue = self.overdue not in ("", "0", "false") or self.queue == "overdue"
         until = parse_moment(self.last, zone, "to")
         if until is None:
             tomorrow = now.astimezone(zone).date() + timedelta(days=1)
@@ -76,10 +86,17 @@ class MapFilters:
         elif len(self.last.strip()) == 10:
             until = datetime.combine(until.date() + timedelta(days=1), time(), zone)
         since = parse_moment(self.first, zone, "from") or until - timedelta(days=DAYS)
-        return IncidentFilter(
+        return MapFilter(
             statuses=() if self.status in ("", "open") else (self.status,),
             open_only=self.status == "open",
-            queue=self.queue or None,
+            queue=None if self.queue == "overdue" else self.queue or None,
+            channel=self.channel or None,
+            post=self.post or None,
+            assignee_id=int(self.assignee[:18]) if self.assignee else None,
+            flag=self.flag or None,
+            overdue_at=now if overdue else None,
+            bbox=parse_box(self.bbox),
+            where=self.where or None,
             category=self.category or None,
             grid=self.grid or None,
             words=self.q or None,
@@ -97,6 +114,12 @@ class MapFilters:
             if (value := getattr(self, name))
         }
 
+    def export_address(self, first: datetime, last: datetime) -> str:
+        """The same for the page of exports, whose period ends before its last day."""
+        given = {name: value for name, value in self.address().items() if name != "by"}
+        days = {"from": f"{first:%Y-%m-%d}", "to": f"{last + timedelta(days=1):%Y-%m-%d}"}
+        return f"/exports?{urlencode({**given, **days, 'layer': 'incidents'})}"
+
 
 def map_filters(
     status: Annotated[str, Query(max_length=40)] = "",
@@ -107,9 +130,32 @@ def map_filters(
     first: Annotated[str, Query(alias="from", max_length=40)] = "",
     last: Annotated[str, Query(alias="to", max_length=40)] = "",
     by: Annotated[str, Query(max_length=40)] = "",
+    channel: Annotated[str, Query(max_length=40)] = "",
+    post: Annotated[str, Query(max_length=40)] = "",
+    assignee: Annotated[str, Query(max_length=18)] = "",
+    flag: Annotated[str, Query(max_length=40)] = "",
+    overdue: Annotated[str, Query(max_length=5)] = "",
+    bbox: Annotated[str, Query(max_length=200)] = "",
+    where: Annotated[str, Query(max_length=10_000)] = "",
 ) -> MapFilters:
     """The filters of the address."""
-    return MapFilters(status, queue, category, grid, q, first, last, by)
+    return MapFilters(
+        status,
+        queue,
+        category,
+        grid,
+        q,
+        first,
+        last,
+        by,
+        channel,
+        post,
+        assignee,
+        flag,
+        overdue,
+        bbox,
+        where,
+    )
 
 
 Asked = Annotated[MapFilters, Depends(map_filters)]
@@ -169,6 +215,10 @@ def one_map(
         queues=QUEUES,
         categories=category_choices(session, language),
         grids=grid_choices(session),
+        posts=POSTS,
+        flags=FLAGS,
+        channels=channel_choices(session, language),
+        export_address=asked.export_address(first, last) if account.may("export") else "",
     )
 
 
@@ -184,7 +234,7 @@ def _keep_ground(session: Session, services: Services, now: datetime) -> None:
         keep_territory_now(services.engine, now)
 
 
-def _days(filters: IncidentFilter, zone: ZoneInfo) -> tuple[datetime, datetime]:
+def _days(filters: MapFilter, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """A moment in the first and one in the last day of the period, in the town's zone."""
     until = filters.to_at or datetime.max.replace(tzinfo=zone)
     since = filters.from_at or until
@@ -235,6 +285,13 @@ def category_choices(session: Session, language: Language) -> list[tuple[str, st
             " (select 1 from incident i where i.category_code = k.code) order by k.code"
         )
     )
+    return [(row.code, row.name) for row in rows]
+
+
+def channel_choices(session: Session, language: Language) -> list[tuple[str, str]]:
+    """Channels by code and name."""
+    column = "name_en" if language == "en" else "name_zh"
+    rows = session.execute(text(f"select code, {column} as name from channel order by code"))  # noqa: S608
     return [(row.code, row.name) for row in rows]
 
 

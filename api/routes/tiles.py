@@ -42,3 +42,12 @@ def tile(
         found = kept.get(layer, asked)
     status, headers, body = answered(found, request.headers.get("if-none-match", ""), packed=False)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+
+@router.head("/{layer}/{z}/{x}/{y}.mvt", include_in_schema=False)
+def tile_head(
+    layer: Named, z: int, x: int, y: int, request: Request, account: Reader, scope: Reach
+) -> Response:  # fmt: skip
+    """The same without its bytes."""
+    whole = tile(layer, z, x, y, request, account, scope)
+    return Response(b"", whole.status_code, dict(whole.headers))

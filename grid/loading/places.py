@@ -1,6 +1,10 @@
-"""Door plates, places, street marks and administrative boundaries into the database, by source key."""
+"""Door plates, places and street marks into the database: what is the same keeps its row."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 
 import geopandas as gpd
 import pandas as pd
@@ -11,6 +15,15 @@ from sqlalchemy.orm import Session
 
 from grid.core.bulk import copy_rows, ewkb
 from grid.house_numbers import assign_plates
+from grid.loading.matching import (
+    Loaded,
+    Names,
+    joined_names,
+    multipolygon,
+    plain_text,
+    same_shape,
+)
+from grid.sources.base import ABSENT
 from grid.town import TownFacts, ground_changed, lock_ground
 
 
@@ -44,7 +57,7 @@ def load_door_plates(
                 f"{row.street}|{row.house_number}|{row.geometry.x:.6f}|{row.geometry.y:.6f}",
                 row.street,
                 str(row.house_number),
-                _text(row.community),
+                plain_text(row.community),
                 None if pd.isna(row.segment) else int(segment_ids[row.segment]),
                 None if pd.isna(row.segment) else row.side,
                 ewkb(row.geometry),
@@ -74,85 +87,180 @@ def load_door_plates(
     return _finish(session, result)
 
 
-def load_places(session: Session, places: gpd.GeoDataFrame) -> int:
-    """Loads places (name, names, kind, address, geometry point or area); how many were new or changed."""
+def load_places(session: Session, places: gpd.GeoDataFrame, *, complete: bool = False) -> Loaded:
+    """Loads places (name, names, kind, address, geometry point or area).
+
+    A row is the one of its `source_key` (as exported), else of its name and kind at its very place. A point leaves the
+    area of its place as it is, an area leaves a point that lies in it. `complete`: the file has all places of the kinds
+    it holds, and what it lacks of them is taken away.
+    """
     if places.empty:
-        return 0
+        return Loaded()
     lock_ground(session)
+    known = _known_places(session)
+    rows = _arriving_places(places)
+    ids = _matched_places(rows, known)
+    absent = places.attrs.get(ABSENT, frozenset())
+    spoken = {language for row in rows for language in row.names}
+    new = [row for place, row in enumerate(rows) if place not in ids]
+    changed = []
+    for place, key in ids.items():
+        row = _laid_over(known[key], rows[place], absent, spoken)
+        if _differs(row, known[key]):
+            changed.append((key, row))
+    kinds = {row.kind for row in rows} | {known[key].kind for key in ids.values()}
+    met = set(ids.values())
+    gone = [k for k, row in known.items() if complete and row.kind in kinds and k not in met]
+    _write_places(session, known, new, changed, gone)
+    if new or changed or gone:
+        ground_changed(session)
+    return Loaded(len(new), len(changed), len(gone))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place; `source` as it is stored or as a file says it."""
+
+    source: str | None
+    name: str
+    names: Names
+    kind: str
+    address: str | None
+    point: shapely.Point
+    area: shapely.MultiPolygon | None
+
+    @property
+    def key(self) -> str:
+        """What a place without a source is known by: its name and kind at its very place."""
+        return f"{self.name}|{self.kind}|{self.point.x:.6f}|{self.point.y:.6f}"
+
+
+def _arriving_places(frame: gpd.GeoDataFrame) -> list[_Place]:
+    """The rows of a file; of several that are the same in all but their source, the first."""
+    found: dict[tuple[str | None, str], _Place] = {}
+    inner = shapely.point_on_surface(frame.geometry.to_numpy())
+    for row, point in zip(frame.itertuples(index=False), inner, strict=True):
+        names = row.names if isinstance(row.names, dict) else {}
+        source = plain_text(getattr(row, "source_key", None))
+        area = multipolygon(row.geometry)
+        made = _Place(source, row.name, names, row.kind, plain_text(row.address), point, area)
+        found.setdefault((source, made.key), made)
+    return list(found.values())
+
+
+def _known_places(session: Session) -> dict[int, _Place]:
+    rows = session.execute(
+        text(
+            "select id, source_key, name, names, kind, address, st_asbinary(point) as point,"
+            " st_asbinary(area) as area from place order by id"
+        )
+    ).all()
+    points = shapely.from_wkb([bytes(row.point) for row in rows])
+    areas = shapely.from_wkb([None if row.area is None else bytes(row.area) for row in rows])
+    return {
+        row.id: _Place(row.source_key, row.name, row.names, row.kind, row.address, point, area)
+        for row, point, area in zip(rows, points, areas, strict=True)
+    }
+
+
+def _matched_places(rows: Sequence[_Place], known: Mapping[int, _Place]) -> dict[int, int]:
+    """Which place (id) each row (by its number) is; every place once. What is copied in a drawing program takes its
+    source along: of several rows with one source it is the one that has not moved, else the first.
+    """
+    by_source = {row.source: key for key, row in known.items()}
+    by_key = {row.key: key for key, row in known.items()}
+    ids: dict[int, int] = {}
+    taken: set[int] = set()
+
+    def take(keys: Iterable[tuple[int, int | None]]) -> None:
+        for place, key in keys:
+            if key is not None and place not in ids and key not in taken:
+                ids[place] = key
+                taken.add(key)
+
+    sources = [by_source.get(row.source) if row.source else None for row in rows]
+    still = (
+        (place, key)
+        for place, key in enumerate(sources)
+        if key is not None and rows[place].key == known[key].key
+    )
+    take(still)
+    take(enumerate(sources))
+    take((place, by_key.get(row.key)) for place, row in enumerate(rows))
+    # A file that was read before any change of what it tells.
+    take((place, by_source.get(row.key)) for place, row in enumerate(rows))
+    return ids
+
+
+def _laid_over(was: _Place, row: _Place, absent: frozenset[str], spoken: Collection[str]) -> _Place:
+    """A place as a file has it; what the file has no column for stays."""
+    area = row.area if row.area is not None else was.area
+    inside = row.area is not None and bool(shapely.intersects(row.area, was.point))
+    return _Place(
+        was.source,
+        row.name,
+        joined_names(was.names, row.names, spoken),
+        was.kind if "kind" in absent else row.kind,
+        was.address if "address" in absent else row.address,
+        was.point if inside else row.point,
+        area,
+    )
+
+
+def _differs(row: _Place, was: _Place) -> bool:
+    told = (row.name, row.names, row.kind, row.address)
+    if told != (was.name, was.names, was.kind, was.address):
+        return True
+    return not (same_shape(row.point, was.point) and same_shape(row.area, was.area))
+
+
+def _write_places(
+    session: Session,
+    known: Mapping[int, _Place],
+    new: Sequence[_Place],
+    changed: Sequence[tuple[int, _Place]],
+    gone: Sequence[int],
+) -> None:
+    session.execute(text("delete from place where id = any(:ids)"), {"ids": list(gone)})
     session.execute(
         text(
-            "create temp table arriving_place (source_key text, name text, names jsonb, kind text,"
-            " address text, point geometry, area geometry) on commit drop"
+            "create temp table arriving_place (id bigint, source_key text, name text, names jsonb,"
+            " kind text, address text, point geometry, area geometry) on commit drop"
         )
     )
+    left = set(gone)
+    used = {row.source for key, row in known.items() if key not in left}
+    added: list[tuple[int | None, _Place]] = []
+    for row in new:
+        # What was first known by this key may have moved away since.
+        numbers = (row.key if n == 1 else f"{row.key}#{n}" for n in count(1))
+        source = next(key for key in numbers if key not in used)
+        used.add(source)
+        added.append((None, replace(row, source=source)))
     copy_rows(
         session,
         "arriving_place",
-        ("source_key", "name", "names", "kind", "address", "point", "area"),
+        ("id", "source_key", "name", "names", "kind", "address", "point", "area"),
         (
-            (
-                f"{row.name}|{row.kind}|{point.x:.6f}|{point.y:.6f}",
-                row.name,
-                Jsonb(row.names if isinstance(row.names, dict) else {}),
-                row.kind,
-                _text(row.address),
-                ewkb(point),
-                ewkb(_multipolygon(row.geometry)),
-            )
-            for row in places.itertuples(index=False)
-            for point in (shapely.point_on_surface(row.geometry),)
+            (key, row.source, row.name, Jsonb(row.names), row.kind, row.address,
+             ewkb(row.point), ewkb(row.area))
+            for key, row in [*changed, *added]
         ),
+    )  # fmt: skip
+    session.execute(
+        text(
+            "update place p set name = a.name, names = a.names, kind = a.kind, address = a.address,"
+            " point = a.point, area = a.area from arriving_place a where a.id = p.id"
+        )
     )
-    result = session.execute(
+    session.execute(
         text(
             "insert into place (source_key, name, names, kind, address, point, area)"
-            " select distinct on (source_key) source_key, name, names, kind, address, point, area"
-            " from arriving_place order by source_key"
-            " on conflict (source_key) do update set names = excluded.names,"
-            " address = excluded.address, area = excluded.area"
-            " where (place.names, place.address) is distinct from"
-            " (excluded.names, excluded.address)"
+            " select source_key, name, names, kind, address, point, area from arriving_place"
+            " where id is null"
         )
     )
     session.execute(text("drop table arriving_place"))
-    return _finish(session, result)
-
-
-def load_boundaries(session: Session, boundaries: gpd.GeoDataFrame) -> int:
-    """Loads boundaries (name, names, level, code, area); the town's own area becomes its boundary."""
-    if boundaries.empty:
-        return 0
-    lock_ground(session)
-    changed = 0
-    for row in boundaries.itertuples(index=False):
-        area = _multipolygon(row.geometry)
-        if area is None:
-            continue
-        result = session.execute(
-            text(
-                "insert into boundary (level, name, names, code, area)"
-                " values (:level, :name, :names, :code, cast(:area as geometry))"
-                " on conflict (level, name) do update set names = excluded.names,"
-                " code = excluded.code, area = excluded.area"
-                " where (boundary.names, boundary.code) is distinct from"
-                " (excluded.names, excluded.code) or not (boundary.area ~= excluded.area)"
-            ),
-            {
-                "level": row.level,
-                "name": row.name,
-                "names": Jsonb(row.names if isinstance(row.names, dict) else {}),
-                "code": _text(row.code),
-                "area": ewkb(area),
-            },
-        )
-        changed += int(result.rowcount)  # type: ignore[attr-defined]
-        if row.level == "town":
-            session.execute(
-                text("update town set boundary = cast(:area as geometry)"), {"area": ewkb(area)}
-            )
-    if changed:
-        ground_changed(session)
-    return changed
 
 
 def load_street_marks(session: Session, marks: gpd.GeoDataFrame) -> int:
@@ -179,13 +287,3 @@ def _finish(session: Session, result: object) -> int:
     if changed:
         ground_changed(session)
     return changed
-
-
-def _text(value: object) -> str | None:
-    return None if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
-
-
-def _multipolygon(geometry: shapely.Geometry) -> shapely.MultiPolygon | None:
-    """The area of a geometry as a MultiPolygon; None for points and lines."""
-    parts = [part for part in shapely.get_parts(geometry) if isinstance(part, shapely.Polygon)]
-    return shapely.MultiPolygon(parts) if parts else None

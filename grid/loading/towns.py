@@ -15,7 +15,8 @@ from grid.core.bulk import copy_rows
 from grid.core.crs import plane_for
 from grid.house_numbers import assign_plates, ranges_from_plates
 from grid.loading.attach import attach_to_grids
-from grid.loading.places import load_boundaries, load_door_plates, load_places
+from grid.loading.boundaries import load_boundaries
+from grid.loading.places import load_door_plates, load_places
 from grid.loading.street_change import StreetChange
 from grid.loading.streets import RANGES, load_streets, named_lines
 from grid.segments import cut
@@ -95,8 +96,8 @@ def load_town(
         crossed_without_node=len(cutting.crossed_without_node),
         attached=attached,
         door_plates=loaded_plates,
-        places=load_places(session, places),
-        boundaries=load_boundaries(session, boundaries),
+        places=load_places(session, places).touched,
+        boundaries=load_boundaries(session, boundaries).touched,
     )
 
 

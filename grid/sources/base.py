@@ -9,6 +9,8 @@ Progress = Callable[[str, int], None]
 """Called as progress(stage, done) while a long file is read; stage is "objects", "streets", "areas" …"""
 
 RANGE_COLUMNS = ("left_from", "left_to", "right_from", "right_to")
+# Under this key of a frame's `attrs`: the fields that its file has no column for (frozenset).
+ABSENT = "absent"
 STREET_COLUMNS = (
     "source_key",
     "name",

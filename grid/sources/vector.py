@@ -20,7 +20,7 @@ import shapely
 from grid.core.crs import WGS84
 from grid.core.errors import BadInput
 from grid.sources import fields
-from grid.sources.base import BOUNDARY_LEVELS, FORMS, RANGE_COLUMNS, STREET_COLUMNS, Refused
+from grid.sources.base import ABSENT, BOUNDARY_LEVELS, FORMS, RANGE_COLUMNS, STREET_COLUMNS, Refused
 from grid.sources.fields import Columns
 from grid.sources.files import DatumChange, open_frame
 from grid.sources.written_addresses import split_address
@@ -117,9 +117,9 @@ def read_places(
     crs: str | None = None,
     to_wgs84: DatumChange | None = None,
 ) -> Read:
-    """Places: name, names, kind (as written, lower case; "place" where blank), address, geometry Point or Polygon.
+    """Places: name, names, kind (as written, lower case; "place" where blank), address, geometry Point, Polygon or MultiPolygon.
 
-    An area of several parts keeps its largest, reported as `import.part_largest`.
+    Of several points the first is kept, reported as `import.part_largest`. As `_known_again`.
     """
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
@@ -135,9 +135,11 @@ def read_places(
     )
     places, blank = _filled(values, frame, ("name",))
     places, repaired = _repaired(places)
-    places, reduced = _largest_parts(places)
-    places, left_out = _usable(places, ("Point", "Polygon"))
-    found = _done(places, ("name", "names", "kind", "address", "geometry"))
+    places, reduced = _first_points(places)
+    places, left_out = _usable(places, ("Point", "Polygon", "MultiPolygon"))
+    found = _known_again(
+        places, columns, ("name", "names", "kind", "address", "geometry"), ("kind", "address")
+    )
     return found, _sorted(refused, blank + repaired + reduced + left_out)
 
 
@@ -150,7 +152,7 @@ def read_boundaries(
 ) -> Read:
     """Boundaries: name, names, level (town, township, community), code, geometry Polygon or MultiPolygon.
 
-    Rows whose level is another word are refused; broken areas are mended and reported.
+    Rows whose level is another word are refused; broken areas are mended and reported. As `_known_again`.
     """
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
@@ -171,7 +173,7 @@ def read_boundaries(
     ]
     areas, repaired = _repaired(areas[~strange])
     areas, left_out = _usable(areas, ("Polygon", "MultiPolygon"))
-    found = _done(areas, ("name", "names", "level", "code", "geometry"))
+    found = _known_again(areas, columns, ("name", "names", "level", "code", "geometry"), ("code",))
     return found, _sorted(refused, blank + unknown + repaired + left_out)
 
 
@@ -316,18 +318,32 @@ def _repaired(frame: gpd.GeoDataFrame) -> Read:
     return frame.set_geometry(gpd.GeoSeries(geometry, index=frame.index, crs=WGS84)), refused
 
 
-def _largest_parts(frame: gpd.GeoDataFrame) -> Read:
+def _first_points(frame: gpd.GeoDataFrame) -> Read:
     geometry = np.asarray(frame.geometry.values, dtype=object).copy()
     refused = []
-    for at in np.flatnonzero(np.isin(shapely.get_type_id(geometry), (4, 6))):
+    for at in np.flatnonzero(shapely.get_type_id(geometry) == 4):
         parts = shapely.get_parts(geometry[at])
         if not len(parts):
             continue
-        geometry[at] = parts[int(np.argmax(shapely.area(parts)))]
+        geometry[at] = parts[0]
         if len(parts) > 1:
             row = int(frame.index[at])
             refused.append(Refused(row, "import.part_largest", {"parts": len(parts)}, kept=True))
     return frame.set_geometry(gpd.GeoSeries(geometry, index=frame.index, crs=WGS84)), refused
+
+
+def _known_again(
+    frame: gpd.GeoDataFrame, columns: Columns, names: tuple[str, ...], fields: tuple[str, ...]
+) -> gpd.GeoDataFrame:
+    """The frame done, with `source_key` where the file has a field `source` (as exported), and in `attrs` under
+    ABSENT which of `fields` it has no column for: what is there already keeps those.
+    """
+    if columns.find("source") is not None:
+        frame = frame.assign(source_key=columns.text("source").reindex(frame.index))
+        names = (*names, "source_key")
+    found = _done(frame, names)
+    found.attrs[ABSENT] = frozenset(name for name in fields if columns.find(name) is None)
+    return found
 
 
 def _as_points(frame: gpd.GeoDataFrame) -> gpd.GeoSeries:

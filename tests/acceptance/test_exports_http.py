@@ -7,6 +7,7 @@ import io
 import json
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ def test_filters_choose_the_rows(desk: Office) -> None:
         ("incidents.csv?from=yesterday", "export.moment_unreadable"),
         ("incidents.csv?from=2026-02-01&to=2026-01-01", "export.period_turned"),
         ("incidents.csv?where=address='%00'", "report.unreadable"),
+        ("segments.csv?queue=to_file", "export.filter_unfit"),
+        ("segments.csv?overdue=true", "export.filter_unfit"),
+        ("incidents.csv?q=%00", "report.unreadable"),
+        ("incidents.csv?with=pictures", "export.with_unknown"),
     ],
 )
 def test_a_wrong_wish_has_a_clear_answer(desk: Office, path: str, code: str) -> None:
@@ -101,6 +106,95 @@ def test_a_wrong_wish_has_a_clear_answer(desk: Office, path: str, code: str) -> 
     assert told["code"] == code
     assert told["detail"] != code
     assert "Traceback" not in answer.text
+
+
+def test_the_consoles_filters_mean_what_they_mean_in_its_list(desk: Office) -> None:
+    listed = desk.get("dispatcher", "/incidents?page_size=500").json()["items"]
+    words = next(item["description"] for item in listed if len(item["description"]) > 3)[:4]
+    task = next(item["tasks"][0] for item in listed if item["tasks"])
+    channel = listed[0]["channel"]
+    with desk.services.sessions() as session:
+        session.execute(
+            text("update incident set flags = '{street_only}', queue = 'to_check' where id in"
+                 " (select id from incident where point is not null order by id limit 3)")
+        )  # fmt: skip
+        session.commit()
+    found = 0
+    for asked in (
+        f"q={words}", f"q={listed[0]['number']}", "open=true", f"post={task['post']}", f"channel={channel}",
+        "flag=street_only", "overdue=true", "queue=to_check", f"assignee={task['assignee']['id']}",
+        f"open=true&post={task['post']}&channel={channel}",
+    ):  # fmt: skip
+        items = desk.get("dispatcher", f"/incidents?page_size=500&{asked}").json()["items"]
+        frames = [
+            pd.read_csv(
+                io.BytesIO(get(desk, "dispatcher", f"/exports/{layer}.csv?{asked}").content)
+            )
+            for layer in ("incidents", "incidents_unplaced")
+        ]
+        numbers = {item["number"] for item in items}
+        assert {number for frame in frames for number in frame["number"]} == numbers, asked
+        found += len(numbers)
+    assert found > 10
+
+
+def test_a_text_file_comes_with_its_dictionary_when_it_is_asked_for(desk: Office) -> None:
+    answer = get(desk, "analyst", "/exports/grids.geojson?with=dictionary")
+    assert answer.headers["content-type"] == "application/zip"
+    assert 'filename="grids.geojson.zip"' in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert sorted(packed.namelist()) == ["grids.dictionary.csv", "grids.geojson"]
+        frame = gpd.read_file(io.BytesIO(packed.read("grids.geojson")))
+        words = pd.read_csv(io.BytesIO(packed.read("grids.dictionary.csv")))
+    assert set(words["column"]) - {"geom"} == set(frame.columns) - {"geometry"}
+    headers = {"Authorization": f"Bearer {desk.token('analyst')}"}
+    wish = {"layer": "incidents", "ending": "csv", "with": "dictionary", "open": True, "q": "路"}
+    url = desk.client.post("/exports/jobs", json=wish, headers=headers).json()["url"]
+    for _ in range(1200):
+        told = desk.client.get(url, headers=headers).json()
+        if told["status"] not in ("waiting", "running"):
+            break
+        time.sleep(0.05)
+    body = desk.client.get(told["file"], headers=headers)
+    assert body.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(body.content)) as packed:
+        assert sorted(packed.namelist()) == ["incidents.csv", "incidents.dictionary.csv"]
+        pd.read_csv(io.BytesIO(packed.read("incidents.csv")))
+    # What holds its dictionary already stays as it is.
+    whole = get(desk, "analyst", "/exports/grids.gpkg?with=dictionary")
+    assert whole.content[:6] == b"SQLite"
+
+
+def test_names_only_for_those_who_may_read_them(desk: Office) -> None:
+    role = "evaluator"
+    made = desk.client.post(
+        "/api/v1/me/tokens", json={"name": "bare", "scopes": ["read", "export"], "days": 9},
+        headers={"Authorization": f"Bearer {desk.token(role)}"},
+    )  # fmt: skip
+    assert made.status_code == 201, made.text
+    bare = {"Authorization": f"Bearer {made.json()['access_token']}"}
+    with desk.services.sessions() as session:
+        people = session.execute(text("select name, staff_no from staff")).all()
+    for path in (
+        "incidents.csv",
+        "grids.geojson",
+        "crews.csv?names=true",
+        "dictionary.csv",
+        "segments.kml",
+    ):
+        own, theirs = (
+            get(desk, role, f"/exports/{path}"),
+            desk.client.get(f"/exports/{path}", headers=bare),
+        )
+        assert (own.status_code, theirs.status_code) == (200, 200), theirs.text
+        seen = [person.name for person in people if person.name in theirs.text]
+        assert seen == [], path
+        assert "assignee_no" not in theirs.text
+    named = pd.read_csv(io.BytesIO(get(desk, role, "/exports/incidents.csv").content), dtype=str)
+    by_no = {person.staff_no: person.name for person in people}
+    told = named.dropna(subset=["assignee_id"])
+    assert len(told)
+    assert [by_no[number] for number in told["assignee_no"]] == told["assignee"].tolist()
 
 
 def test_who_may_not_export_gets_nothing(desk: Office) -> None:

@@ -75,6 +75,37 @@ def test_what_does_not_fit_is_told_before_it_is_asked(browser: Browser, base: st
         seen.assert_clean()
 
 
+def test_what_the_desk_shows_comes_filled_in(browser: Browser, base: str) -> None:
+    with visit(browser, base, "zh") as seen:
+        page = seen.page
+        seen.sign_in("analyst")
+        page.goto(f"{base}/console?status=open&queue=to_file&q=垃圾")
+        page.locator("[data-with-filters]").first.click()
+        page.wait_for_url("**/exports?**")
+        expect(page.locator('input[name="layer"]:checked')).to_have_count(1)
+        expect(page.locator("#e-status")).to_have_value("open")
+        expect(page.locator("#e-queue")).to_have_value("to_file")
+        expect(page.locator("#e-q")).to_have_value("垃圾")
+        page.fill("#e-bbox", "114,33,115,34")
+        page.locator('input[name="overdue"]').check()
+        page.select_option("#e-format", "csv")
+        page.locator('input[name="with"]').check()
+        asked = page.locator("#e-now").get_attribute("href") or ""
+        for part in (
+            "/exports/incidents.csv?",
+            "open=true",
+            "queue=to_file",
+            "bbox=114",
+            "overdue=true",
+            "with=dictionary",
+        ):
+            assert part in asked
+        assert "status=" not in asked
+        answer = page.request.get(f"{base}{asked}")
+        assert (answer.status, answer.headers["content-type"]) == (200, "application/zip")
+        seen.assert_clean()
+
+
 def test_a_system_is_found_by_code_and_by_name_the_towns_own_first() -> None:
     assert [one.code for one in find_systems("", 4547)] == ["EPSG:4547", "EPSG:4326", "EPSG:4490"]
     assert find_systems("EPSG:32650", 4547)[0].name == "WGS 84 / UTM zone 50N"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 from PIL import Image
 from playwright.sync_api import Browser
 from sqlalchemy import text
@@ -132,10 +137,128 @@ def test_filters_and_period_bound_what_is_counted(desk: Office, services: Servic
     assert "No incident of this period" in empty
 
 
+def test_the_desks_filters_and_a_condition_bound_what_is_counted(
+    desk: Office, services: Services
+) -> None:
+    def shown(asked: str) -> int:
+        page = get(desk, "analyst", f"/maps/incidents?lang=en&from=2000-01-01&{asked}")
+        assert page.status_code == 200, page.text[:500]
+        found = re.search(r"<p>([\d,]+) incidents</p>", page.text)
+        return int(found[1].replace(",", "")) if found else 0
+
+    with services.sessions() as session:
+        one = session.execute(
+            text("select i.channel_code, k.post, k.assignee_id, st_x(i.point) as lon, st_y(i.point) as lat"
+                 " from incident i join task k on k.incident_id = i.id where i.point is not null"
+                 " and k.assignee_id is not null order by i.id desc limit 1")
+        ).one()  # fmt: skip
+        session.execute(
+            text(
+                "update incident set flags = '{street_only}' where id in (select id from incident where point is not null limit 2)"
+            )
+        )
+        session.commit()
+    spot = f"{one.lon - 1e-4},{one.lat - 1e-4},{one.lon + 1e-4},{one.lat + 1e-4}"
+    task = "exists (select 1 from task k where k.incident_id = i.id and"
+    for asked, same in (
+        (f"channel={one.channel_code}", f"channel_code = '{one.channel_code}'"),
+        (f"post={one.post}", f"{task} k.post = '{one.post}')"),
+        (f"assignee={one.assignee_id}", f"{task} k.assignee_id = {one.assignee_id})"),
+        ("flag=street_only", "'street_only' = any(flags)"),
+        ("overdue=1", "due_at < now() and disposed_at is null and ended_at is null"),
+        ("queue=overdue", "due_at < now() and disposed_at is null and ended_at is null"),
+        (f"bbox={spot}", f"point && st_makeenvelope({spot}, 4326)"),
+        ("where=confidence >= 0.9 and reported_at < TIMESTAMP('2100-01-01T00:00:00Z')", "confidence >= 0.9"),
+    ):  # fmt: skip
+        with services.sessions() as session:
+            wanted = session.scalar(
+                text(f"select count(*) from incident i where point is not null and {same}")
+            )
+        assert shown(asked) == wanted, asked
+    assert shown("flag=street_only") == 2
+    assert shown(f"bbox={spot}") >= 1
+    # What is seen goes on to the page of exports, whose period ends before its last day.
+    page = get(
+        desk,
+        "analyst",
+        f"/maps/heat?lang=en&from=2026-01-01&to=2026-01-31&channel=patrol&bbox={spot}",
+    ).text
+    link = html.unescape(re.search(r'href="(/exports\?[^"]*)"', page)[1])  # type: ignore[index]
+    address = dict(parse_qsl(urlsplit(link).query))
+    assert address == {
+        "layer": "incidents",
+        "from": "2026-01-01",
+        "to": "2026-02-01",
+        "channel": "patrol",
+        "bbox": spot,
+    }
+
+
+def test_hot_spots_by_cells_that_hold_incidents(desk: Office, services: Services) -> None:
+    with services.sessions() as session:
+        session.execute(
+            text("insert into cell (code, community, area) select 'C' || row_number() over (), '', st_multi(geom) from"
+                 " (select (st_squaregrid(0.004, st_setsrid(st_extent(line), 4326))).geom from segment) s")
+        )  # fmt: skip
+        session.commit()
+    page = get(desk, "analyst", "/maps/hotspots?lang=en&by=cells&from=2000-01-01").text
+    with services.sessions() as session:
+        cells = session.scalar(text("select count(*) from cell")) or 0
+        session.execute(text("delete from cell"))
+        session.commit()
+    found = re.search(r"([\d,]+) of ([\d,]+) units are significant", page)
+    assert found is not None
+    hot, units = (int(number.replace(",", "")) for number in found.groups())
+    # A dozen at one place among forty in the whole town: what is hot lies together, and is little of it.
+    assert units == cells > 20
+    assert 1 <= hot < cells / 4
+
+
+def test_a_print_has_its_title_in_chinese_north_scale_and_legend(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Text] = []
+    of_matplotlib = FigureCanvasPdf.print_pdf
+
+    def printed(canvas: Any, *given: Any, **more: Any) -> Any:
+        written.extend(canvas.figure.findobj(Text))
+        return of_matplotlib(canvas, *given, **more)
+
+    monkeypatch.setattr(FigureCanvasPdf, "print_pdf", printed)
+    body = get(desk, "analyst", "/maps/load.pdf?lang=zh").content
+    assert body.startswith(b"%PDF")
+    words = {text.get_text().strip(): text for text in written if text.get_text().strip()}
+    page = get(desk, "analyst", "/maps/load?lang=zh").text
+    title = re.search(r"<h1>([^<]+)</h1>", page)[1]  # type: ignore[index]
+    assert re.search(r"[\u4e00-\u9fff]", title)
+    assert {title, "北", "图例"} <= set(words)
+    assert any(re.fullmatch(r"[\d,.]+ ?(m|km|米|公里)", one) for one in words), sorted(words)
+    shown = re.findall(r"</svg>\s*<span>([^<]+)</span></li>", page)
+    assert shown
+    assert all(one.strip() in "".join(words).replace("\n", "") for one in shown), (
+        shown,
+        sorted(words),
+    )
+    # And the type has those signs: no empty boxes.
+    for text_ in words.values():
+        face = get_font(findfont(text_.get_fontproperties()))
+        missing = [
+            sign
+            for sign in text_.get_text()
+            if not sign.isspace() and not face.get_char_index(ord(sign))
+        ]
+        assert missing == [], text_.get_text()
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
         ("nothing", 404, "maps.unknown"),
+        ("heat?bbox=1,2", 422, "bbox.unreadable"),
+        ("heat?assignee=x", 422, "request.invalid"),
+        ("heat?where=phone=1", 422, "export.where_unknown_property"),
+        ("heat?where=street>5", 422, "export.where_unfit"),
+        ("heat?where=confidence/0>1", 422, "export.where_unfit"),
         ("heat.exe", 404, "maps.unknown"),
         ("load?by=colour", 422, "maps.choice_unknown"),
         ("load?from=yesterday", 422, "export.moment_unreadable"),

@@ -312,6 +312,57 @@ def test_filters_do_what_they_say(desk: Office) -> None:
     )
 
 
+def test_a_page_is_as_long_as_the_role_may_have(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.ogc_access.READERS_PAGE", 7)
+    path = "/collections/segments/items?limit=50&properties=class"
+    assert get(desk, "analyst", path).json()["numberReturned"] == 50
+    page = get(desk, "cleaner", path).json()
+    assert page["numberReturned"] == 7
+    onward = next(one["href"] for one in page["links"] if one["rel"] == "next")
+    second = get(desk, "cleaner", onward.partition("/ogc")[2]).json()
+    assert second["numberReturned"] == 7
+    assert not {f["id"] for f in page["features"]} & {f["id"] for f in second["features"]}
+
+
+def test_hot_spots_of_a_category_and_a_period(desk: Office) -> None:
+    category = scalar(
+        desk,
+        "select category_code from incident where point is not null group by 1 order by count(*) desc limit 1",
+    )
+    path = "/collections/hotspots/items?limit=5000"
+    span = "datetime=2000-01-01/2100-01-01"
+    wanted = scalar(
+        desk,
+        "select sum(incidents)::int from gis.hotspots_of('2000-01-01', '2100-01-01', :c)",
+        c=category,
+    )
+    some = get(desk, "analyst", f"{path}&{span}&category={category}").json()["features"]
+    assert sum(f["properties"]["incidents"] for f in some) == wanted > 0
+    assert {f["properties"]["category"] for f in some} == {category}
+    assert all(f["properties"]["level_corrected"] in (0, 90, 95, 99) for f in some)
+    whole = get(desk, "analyst", f"{path}&{span}").json()["features"]
+    assert sum(f["properties"]["incidents"] for f in whole) > wanted
+    assert get(desk, "analyst", f"{path}&datetime=2001-01-01/2001-02-01").json()["features"] == []
+    two = get(desk, "analyst", f"{path}&category=1&category=2")
+    assert (two.status_code, two.json()["code"]) == (422, "export.one_category")
+
+
+def test_head_answers_as_get_without_the_bytes(desk: Office) -> None:
+    headers = {"Authorization": f"Bearer {desk.token('analyst')}"}
+    for path in ("/ogc/", "/ogc/collections/grids", "/ogc/collections/segments/items?limit=3",
+                 "/ogc/collections/nothing/items", "/tiles/segments/14/13402/6541.mvt",
+                 "/tiles/incidents/14/13402/6541.mvt", "/tiles/grids/30/0/0.mvt"):  # fmt: skip
+        whole, bare = (getattr(desk.client, way)(path, headers=headers) for way in ("get", "head"))
+        assert bare.status_code == whole.status_code, path
+        assert bare.content == b""
+        for name in ("content-type", "content-length", "etag"):
+            assert bare.headers.get(name) == whole.headers.get(name), (path, name)
+    assert desk.client.head("/ogc/collections").status_code == 401
+    assert desk.client.head("/tiles/segments/14/13402/6541.mvt").status_code == 401
+
+
 def test_pages_for_people_are_our_own(desk: Office) -> None:
     for path in ("/", "/collections", "/collections/grids", "/collections/grids/items?limit=3",
                  "/collections/grids/queryables", "/conformance", "/tileMatrixSets"):  # fmt: skip

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import geopandas as gpd
+import pandas as pd
 import pytest
 import shapely
 from sqlalchemy import text
@@ -147,3 +148,236 @@ def test_grids_are_in_force_from_their_date_and_not_before(
         assert [f"{s:%Y-%m-%d}" for s in starts] == [
             (datetime.fromisoformat(f"{SOON}T00:00+08:00").astimezone(UTC)).date().isoformat()
         ]
+
+
+def boundary_file(folder: Path, stem: str, **columns: object) -> Path:
+    file = folder / f"{stem}.gpkg"
+    gpd.GeoDataFrame(columns, geometry="geometry", crs=4326).to_file(file, layer="boundaries")
+    return file
+
+
+def stored(services: Services, query: str) -> list[tuple[object, ...]]:
+    with services.sessions() as session:
+        return [tuple(row) for row in session.execute(text(query))]
+
+
+def version(services: Services) -> object:
+    return stored(services, "select ground_version from town")[0][0]
+
+
+def test_a_boundary_edited_within_its_box_is_taken_in(
+    command: Command, empty_services: Services, tmp_path: Path
+) -> None:
+    square = half(-1, 3)
+    rows = {
+        "name": ["画中县", "东村"],
+        "level": ["town", "community"],
+        "code": ["411623", "411623100201"],
+    }
+    first = boundary_file(tmp_path, "first", **rows, geometry=[square, half(1, 3)])
+    assert command("import", "boundaries", str(first))[1]["new_or_changed"] == 2
+    was = version(empty_services)
+    assert command("import", "boundaries", str(first))[1]["new_or_changed"] == 0
+    assert version(empty_services) == was
+    # A bay that leaves the box as it was.
+    (w, s), (e, n) = at(-1, -1), at(3, 2)
+    bay = shapely.Polygon([(w, s), (e, s), (e, n), ((w + e) / 2, n - 0.0002), (w, n)])
+    second = boundary_file(tmp_path, "second", **rows, geometry=[bay, half(1, 3)])
+    assert bay.bounds == square.bounds
+    told = command("import", "boundaries", str(second))[1]
+    assert (told["new_or_changed"], told["new"]) == (1, 0)
+    assert version(empty_services) != was
+    areas = stored(
+        empty_services,
+        "select st_asbinary(b.area), st_asbinary(t.boundary) from boundary b, town t where level = 'town'",
+    )
+    for kept in areas[0]:
+        assert shapely.from_wkb(bytes(kept)).equals(bay)  # type: ignore[call-overload]
+
+
+def test_a_renamed_boundary_keeps_its_row_and_a_missing_one_goes_only_when_asked(
+    command: Command, empty_services: Services, tmp_path: Path
+) -> None:
+    names = ["甲村", "乙村", "丙村"]
+    shapes = [half(-1, 0), half(0, 1), half(1, 3)]
+    file = boundary_file(
+        tmp_path,
+        "three",
+        name=names,
+        level=["township"] * 3,
+        code=["411623101", None, None],
+        geometry=shapes,
+    )
+    assert command("import", "boundaries", str(file))[1]["new"] == 3
+    asked = "select name, id from boundary where level = 'township' order by id"
+    ids = dict(stored(empty_services, asked))
+    # By its code, as another office gives it; and two that change names, by the file that was exported.
+    other = boundary_file(
+        tmp_path,
+        "other",
+        name=["甲镇"],
+        level=["township"],
+        code=["411623101"],
+        geometry=shapes[:1],
+    )
+    assert command("import", "boundaries", str(other))[1]["new"] == 0
+    assert dict(stored(empty_services, asked)) == {
+        "甲镇": ids["甲村"],
+        "乙村": ids["乙村"],
+        "丙村": ids["丙村"],
+    }
+    out = tmp_path / "out.gpkg"
+    assert command("export", "boundaries", str(out))[0] == 0
+    frame = gpd.read_file(out)
+    frame["name"] = frame["name"].replace({"乙村": "丙村", "丙村": "乙村"})
+    frame.to_file(out, layer="boundaries")
+    assert (command("import", "boundaries", str(out))[1]["new_or_changed"]) == 2
+    assert dict(stored(empty_services, asked)) == {
+        "甲镇": ids["甲村"],
+        "乙村": ids["丙村"],
+        "丙村": ids["乙村"],
+    }
+    assert command("import", "boundaries", str(out))[1]["new_or_changed"] == 0
+    # A shorter file takes nothing away, unless it says that it is whole; other levels are no matter of it.
+    assert command("import", "boundaries", str(other))[1]["retired"] == 0
+    assert command("import", "boundaries", str(other), "--complete", "--dry-run")[1]["retired"] == 2
+    assert len(stored(empty_services, asked)) == 3
+    assert command("import", "boundaries", str(other), "--complete")[1]["retired"] == 2
+    assert stored(empty_services, asked) == [("甲镇", ids["甲村"])]
+    assert stored(empty_services, "select count(*) from boundary where level = 'town'")[0][0]
+    # A name that another one has is refused, and nothing is done.
+    taken = boundary_file(
+        tmp_path,
+        "taken",
+        name=["戊镇", "己镇"],
+        level=["township"] * 2,
+        code=["1", "2"],
+        geometry=shapes[:2],
+    )
+    command("import", "boundaries", str(taken))
+    clash = boundary_file(
+        tmp_path, "clash", name=["己镇"], level=["township"], code=["1"], geometry=shapes[:1]
+    )
+    assert command("import", "boundaries", str(clash))[0] == 2
+
+
+def test_places_that_were_exported_come_back_as_themselves(
+    command: Command, empty_services: Services, tmp_path: Path
+) -> None:
+    park = shapely.MultiPolygon([half(0, 0.4), half(0.6, 1)])
+    first = tmp_path / "places.gpkg"
+    gpd.GeoDataFrame(
+        {"name": ["东市场", "小学", "公园"], "name_en": ["East Market", None, "Park"], "kind": ["market", "school", "park"],
+         "address": ["东风路1号", None, None]},
+        geometry=[shapely.Point(*at(0.3, 0.1)), shapely.Point(*at(1.2, 0.1)), park], crs=4326,
+    ).to_file(first, layer="places")  # fmt: skip
+    assert command("import", "places", str(first))[1]["new"] == 3
+    asked = "select name, id, kind, address, names ->> 'en', st_x(point), area is not null from place order by id"
+    before = stored(empty_services, asked)
+    for layer, ending in (("places", "gpkg"), ("place_areas", "gpkg"), ("places", "geojson"), ("place_areas", "shp.zip")):  # fmt: skip
+        out = tmp_path / f"{layer}.{ending}"
+        assert command("export", layer, str(out), "--crs", "EPSG:4547" if ending == "gpkg" else "EPSG:4326")[0] == 0  # fmt: skip
+        was = version(empty_services)
+        told = command("import", "places", str(out))[1]
+        assert (told["read"], told["new_or_changed"]) == (3 if layer == "places" else 1, 0)
+        assert version(empty_services) == was
+    # Moved, renamed and of another kind, in the file that was exported: the same place.
+    edited = tmp_path / "places.gpkg"
+    command("export", "places", str(edited))
+    frame = gpd.read_file(edited)
+    market = frame["name"] == "东市场"
+    frame.loc[market, "name"] = "大市场"
+    frame.loc[market, "kind"] = "square"
+    frame.loc[market, "geometry"] = shapely.Point(*at(0.9, 0.4))
+    frame.to_file(edited, layer="places")
+    told = command("import", "places", str(edited))[1]
+    assert (told["new"], told["new_or_changed"]) == (0, 1)
+    assert command("import", "places", str(edited))[1]["new_or_changed"] == 0
+    after = {row[1]: row for row in stored(empty_services, asked)}
+    assert len(after) == len(before)
+    assert after[before[0][1]][:5] == ("大市场", before[0][1], "square", "东风路1号", "East Market")
+    assert after[before[0][1]][5] == pytest.approx(at(0.9, 0.4)[0])
+    # A point of a place with ground leaves the ground; the layer of areas moves it.
+    areas = tmp_path / "areas.gpkg"
+    command("export", "place_areas", str(areas))
+    frame = gpd.read_file(areas)
+    frame["geometry"] = [shapely.MultiPolygon([half(0, 0.4), half(0.7, 1)])]
+    frame.to_file(areas, layer="place_areas")
+    assert command("import", "places", str(areas))[1]["new_or_changed"] == 1
+    assert command("import", "places", str(areas))[1]["new_or_changed"] == 0
+    # Copied in a drawing program, a row takes its source along; only one of both is the old one.
+    frame = gpd.read_file(edited)
+    copied = frame[frame["name"] == "大市场"].copy()
+    copied["name"], copied["geometry"] = "分市场", [shapely.Point(*at(1.5, 0.4))]
+    gpd.GeoDataFrame(pd.concat([copied, frame]), crs=4326).to_file(edited, layer="places")
+    told = command("import", "places", str(edited))[1]
+    assert (told["new"], told["new_or_changed"]) == (1, 1)
+    # What a whole file of schools lacks is taken away; other kinds are no matter of it.
+    schools = tmp_path / "schools.gpkg"
+    gpd.GeoDataFrame({"name": ["新小学"], "kind": ["school"]}, geometry=[shapely.Point(*at(1.4, 0.1))], crs=4326).to_file(schools)  # fmt: skip
+    assert command("import", "places", str(schools))[1]["retired"] == 0
+    assert command("import", "places", str(schools), "--complete")[1]["retired"] == 1
+    names = {row[0] for row in stored(empty_services, "select name from place")}
+    assert names == {"大市场", "分市场", "公园", "新小学"}
+
+
+def test_grids_that_were_exported_as_ground_come_back_without_a_change(
+    town_services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    command = command_on(town_services, monkeypatch, capsys)
+    out = tmp_path / "ground.gpkg"
+    assert command("export", "territories", str(out))[0] == 0
+    code, told = command("import", "grids", str(out), "--layer", "territories", "--dry-run")
+    assert code == 0, told
+    assert (told["grids"], told["sides_changed"], told["incidents"]) == (40, 0, [])
+
+
+def test_a_dry_run_names_the_open_incidents_that_would_be_placed_otherwise(
+    command: Command, empty_services: Services, tmp_path: Path
+) -> None:
+    file = tmp_path / "clinic.gpkg"
+
+    def clinic(column: float) -> str:
+        frame = {
+            "name": ["仁爱医院"],
+            "kind": ["hospital"],
+            "source": ["仁爱医院|hospital|114.600300|33.600100"],
+        }
+        gpd.GeoDataFrame(frame, geometry=[shapely.Point(*at(column, 0.1))], crs=4326).to_file(file)
+        return str(file)
+
+    assert command("import", "places", clinic(0.3))[1]["new"] == 1
+    lon, lat = at(1.6, 0.02)
+    numbers = {}
+    with empty_services.sessions() as session:
+        for words, point in (("仁爱医院门口", None), ("路灯坏了", GivenPoint(lon, lat, "wgs84"))):
+            report = Report(channel="patrol", description=words, address=words, point=point)
+            take_in(session, empty_services.desk, report, "account:x", datetime.now(UTC))
+            numbers[words] = session.scalar(text("select max(number) from incident"))
+        session.commit()
+    grid = dict(
+        stored(
+            empty_services,
+            "select i.number, g.code from incident i left join grid g on g.id = i.grid_id",
+        )
+    )
+    was = grid[numbers["仁爱医院门口"]]
+    assert was is not None
+    code, told = command("import", "places", clinic(1.7), "--dry-run")
+    assert (code, told["new_or_changed"], told["new"]) == (0, 1, 0)
+    (one,) = told["incidents"]
+    assert (one["number"], one["why"], one["from_grid"]) == (numbers["仁爱医院门口"], "words", was)
+    assert one["moved_m"] == pytest.approx(1.4 * 92.8, abs=2)
+    assert command("import", "places", clinic(0.3), "--dry-run")[1]["incidents"] == []
+    # A town that ends between the two streets leaves the lamp outside.
+    town = boundary_file(
+        tmp_path, "less", name=["画中县"], level=["town"], geometry=[half(-1, 1.4)]
+    )
+    code, told = command("import", "boundaries", str(town), "--dry-run")
+    assert code == 0
+    told_of = {one["number"]: (one["why"], one["to_grid"]) for one in told["incidents"]}
+    assert told_of[numbers["路灯坏了"]] == ("beyond", None)
+    assert numbers["仁爱医院门口"] not in told_of

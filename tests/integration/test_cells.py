@@ -18,7 +18,7 @@ from dispatch.reading import one_incident
 from dispatch.steps import Actor, PlaceGiven, fix_place
 from grid.cells import cell_at, load_cells, make_cells
 from grid.core.errors import BadInput, Conflict
-from grid.loading.places import load_boundaries
+from grid.loading.boundaries import load_boundaries
 from maps.layer_frames import layer_frame
 from tests.command import command_on
 from tests.ground import LADDER, MORNING, at, load_lines, two_grids

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ from api.newest import is_newest, newest_revision
 from api.services import Services
 from grid.core.datums import from_wgs84
 from grid.core.errors import Conflict, Trouble
+from grid.kept_territory import keep_territory
+from maps.dictionary import columns_of
 from maps.export_filters import Wanted
 from maps.export_rows import Watch
 from maps.exports import export, plan_export
@@ -221,6 +224,45 @@ def test_tables_carry_x_y_and_wkt(
     assert "dictionary" in book.sheetnames
 
 
+def test_files_that_can_hold_it_explain_their_columns(services: Services, tmp_path: Path) -> None:
+    wanted = {entry.column: entry for entry in columns_of("grids") if entry.type != "geometry"}
+    for ending in ("parquet", "shp.zip", "fgb", "xlsx"):
+        written(services, "grids", tmp_path / f"g.{ending}")
+    kept = pq.read_metadata(tmp_path / "g.parquet").metadata[b"gridward:dictionary"]
+    rows = {row["column"]: row for row in json.loads(kept)}
+    assert set(rows) == {*wanted, "geom"}
+    assert all(rows[name]["zh"] == entry.zh for name, entry in wanted.items())
+    with zipfile.ZipFile(tmp_path / "g.shp.zip") as packed:
+        readme = packed.read("README.txt").decode()
+    assert all(f" · {name} · {e.zh} · {e.en}" in readme for name, e in wanted.items())
+    header = (tmp_path / "g.fgb").read_bytes()[:20_000].decode(errors="ignore")
+    assert all(entry.zh in header and entry.en in header for entry in wanted.values())
+    read = gpd.read_file(tmp_path / "g.fgb")
+    assert set(read.columns) == {*wanted, "geometry"}
+
+
+def test_incidents_without_a_place_are_in_files_of_every_kind(
+    services: Services, tmp_path: Path
+) -> None:
+    with services.sessions() as session:
+        numbers = set(session.scalars(text("select number from gis.incidents_unplaced")))
+    assert numbers
+    for ending in ("gpkg", "geojson", "fgb", "parquet", "shp.zip", "csv", "xlsx", "kml"):
+        file = tmp_path / f"w.{ending}"
+        assert written(services, "incidents_unplaced", file) == {"incidents_unplaced": len(numbers)}
+        if ending == "csv":
+            frame = pd.read_csv(file)
+        elif ending == "xlsx":
+            frame = pd.read_excel(file, sheet_name="incidents_unplaced")
+        elif ending == "parquet":
+            frame = gpd.read_parquet(file)
+        else:
+            frame = gpd.read_file(f"zip://{file}" if ending == "shp.zip" else file)
+        assert set(frame["number"]) == numbers, ending
+        if "geometry" in frame:
+            assert frame.geometry.isna().all(), ending
+
+
 def test_a_stopped_export_leaves_nothing(services: Services, tmp_path: Path) -> None:
     kept = tmp_path / "places.gpkg"
     kept.write_bytes(b"before")
@@ -297,6 +339,109 @@ def test_a_database_is_known_as_the_newest_without_the_tools_that_make_it_so(
         connection.execute(text(f"comment on schema gis is '{was}'"))
     assert is_newest(url)
     assert not is_newest(url + "_unknown")
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "fgb", "shp.zip", "geojson", "kml"])
+def test_ogr2ogr_brings_ground_and_many_lines_back(
+    services: Services, tmp_path: Path, ending: str
+) -> None:
+    """Territories (areas of several pieces) and grids (many lines): the same ground, the same metres."""
+    crs = None if ending in ("geojson", "kml") else "EPSG:4547"
+    with services.sessions() as session:
+        keep_territory(session, datetime.now(UTC))
+        # One ground in two pieces and with a hole, as towns have them.
+        session.execute(
+            text(
+                "update territory set area = st_multi(st_difference(st_collectionextract(st_union(area,"
+                " st_translate(st_buffer(st_pointonsurface(area), 0.0004), 1, 0)), 3),"
+                " st_buffer(st_pointonsurface(area), 0.0001))) where grid_id = (select min(grid_id) from territory)"
+            )
+        )
+        session.commit()
+        truths = {name: by_id(layer_frame(session, name)) for name in ("territories", "grids")}
+    for layer, truth in truths.items():
+        file, back = tmp_path / f"{layer}.{ending}", tmp_path / f"{layer}-back.geojson"
+        written(services, layer, file, crs)
+        source = f"/vsizip/{file}" if ending == "shp.zip" else str(file)
+        subprocess.run(
+            ["ogr2ogr", "-f", "GeoJSON", str(back), source, layer, "-t_srs", "EPSG:4326",
+             "-lco", "COORDINATE_PRECISION=12"], check=True, capture_output=True,
+        )  # fmt: skip
+        rows = json.loads(back.read_bytes())["features"]
+        assert len(rows) == len(truth) == 40
+        for row in rows:
+            same = truth.loc[int(row["properties"].get("gridward_id") or row["properties"]["id"])]
+            read = shapely.geometry.shape(row["geometry"])
+            assert len(shapely.get_parts(read)) == len(shapely.get_parts(same.geometry))
+            assert shapely.get_num_coordinates(read) == shapely.get_num_coordinates(same.geometry)
+            assert shapely.hausdorff_distance(read, same.geometry) < 1e-8
+            if layer == "territories":
+                # A tenth of a millimetre along its whole border.
+                assert read.symmetric_difference(same.geometry).area < 1e-10
+    assert max(len(shapely.get_parts(shape)) for shape in truths["territories"].geometry) > 1
+
+
+QGIS_DRAWS = """
+import json, os, sys
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+from qgis.core import (QgsApplication, QgsMapRendererParallelJob, QgsMapSettings, QgsProject, QgsVectorLayer)
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QColor
+application = QgsApplication([], False)
+application.initQgis()
+told, layers = {}, []
+for name in json.loads(sys.argv[2]):
+    layer = QgsVectorLayer(f"{sys.argv[1]}|layername={name}", name, "ogr")
+    QgsProject.instance().addMapLayer(layer)
+    renderer = layer.renderer()
+    rules = [r.label() for r in renderer.rootRule().children()] if renderer.type() == "RuleRenderer" else []
+    told[name] = [layer.isValid(), renderer.type(), rules, layer.featureCount()]
+    layers.append(layer)
+settings = QgsMapSettings()
+settings.setLayers(layers)
+settings.setDestinationCrs(layers[0].crs())
+settings.setBackgroundColor(QColor("white"))
+settings.setOutputSize(QSize(1200, 900))
+settings.setExtent(layers[1].extent())
+job = QgsMapRendererParallelJob(settings)
+job.start()
+job.waitForFinished()
+picture = job.renderedImage()
+picture.save(sys.argv[3])
+colours = {picture.pixelColor(x, y).name() for x in range(0, 1200, 5) for y in range(0, 900, 5)}
+told["colours"] = len(colours)
+print(json.dumps(told))
+application.exitQgis()
+"""
+
+
+def test_a_package_opens_styled_in_qgis(services: Services, tmp_path: Path) -> None:
+    python = next(
+        (p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if Path(p).exists()),
+        sys.executable,
+    )
+    if subprocess.run(
+        [python, "-c", "import qgis.core"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("python3-qgis is not installed: nobody has seen the package in QGIS")
+    file, picture = tmp_path / "town.gpkg", tmp_path / "town.png"
+    with services.sessions() as session:
+        keep_territory(session, datetime.now(UTC))
+        session.commit()
+    shown = ["incidents", "segments", "territories"]
+    counts = written(services, ",".join(shown), file)
+    done = subprocess.run(
+        [python, "-c", QGIS_DRAWS, str(file), json.dumps(shown), str(picture)],
+        capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    for name in shown:
+        valid, renderer, rules, count = told[name]
+        assert (valid, renderer, count) == (True, "RuleRenderer", counts[name])
+        assert rules
+    assert len(told["incidents"][2]) == 5
+    # Grids side by side in colours of their own, streets and marks over them.
+    assert told["colours"] > 12
 
 
 @pytest.mark.parametrize("ending", ["gpkg", "fgb", "shp.zip", "geojson", "kml"])

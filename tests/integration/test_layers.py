@@ -10,12 +10,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from api.services import Services
 from dispatch.indicators import INDICATORS, counts, measure_by
+from dispatch.intake import Report, take_in
+from dispatch.placing import GivenPoint
 from grid.core.crs import to_plane
 from grid.kept_territory import keep_territory
 from maps.dictionary import PEOPLE, columns_of, dictionary
+from maps.hotspots import gathering, square_neighbours, squares
 from maps.layer_frames import layer_frame
 from maps.layers import LAYERS
+from maps.thematic_frames import ground_points
 
 TYPES = {
     "int8": "integer", "int4": "integer", "float8": "number", "text": "text", "bool": "flag", "timestamptz": "moment",
@@ -68,9 +73,178 @@ def test_every_entry_is_written_in_both_languages() -> None:
 
 def test_ids_are_one_each_and_no_layer_is_empty(session: Session) -> None:
     keep_territory(session, datetime.now(UTC))
+    session.execute(
+        text(
+            "insert into cell (code, community, area) select '1', name, area from boundary limit 1"
+        )
+    )
+    session.execute(
+        text(
+            "update place set area = st_multi(st_expand(point, 0.0005)) where id = (select min(id) from place)"
+        )
+    )
     for name in LAYERS:
         row = session.execute(text(f"select count(*), count(distinct id) from gis.{name}")).one()
         assert row[0] == row[1] > 0, name
+
+
+def test_incidents_without_a_place_are_a_layer_of_their_own(session: Session) -> None:
+    total = session.scalar(text("select count(*) from incident"))
+    placed, waiting = (
+        set(session.scalars(text(f"select id from gis.{name}")))
+        for name in ("incidents", "incidents_unplaced")
+    )
+    assert waiting
+    assert not placed & waiting
+    assert len(placed | waiting) == total
+    assert session.scalar(text("select count(geom) from gis.incidents_unplaced")) == 0
+
+
+def test_the_story_of_an_incident_in_columns(session: Session) -> None:
+    lead, other = session.scalars(
+        text("select id from incident where point is not null order by id limit 2")
+    )
+    number = session.scalar(text("select number from incident where id = :id"), {"id": lead})
+    clocks = (
+        '[{"kind": "disposal", "extensions": 2, "stopped_at": null},'
+        ' {"kind": "check", "extensions": 0, "stopped_at": "2026-03-01T08:00:00+08:00"}]'
+    )
+    facts = f'{{"reopened": 3, "forced": true, "suspensions": 1, "reworks": 2, "merged_into": "{number}"}}'
+    session.execute(
+        text(
+            "update incident set clocks = cast(:clocks as jsonb), facts = cast(:facts as jsonb), repeats = 7,"
+            " amber_at = '2026-02-01Z', reply_due_at = '2026-02-02Z', merged_into_id = :lead where id = :id"
+        ),
+        {"id": other, "lead": lead, "clocks": clocks, "facts": facts},
+    )
+    row = session.execute(text("select * from gis.incidents where id = :id"), {"id": other}).one()
+    told = (row.extensions, row.suspensions, row.reopened, row.forced, row.reworks, row.repeats)
+    assert told == (2, 1, 3, True, 2, 7)
+    assert row.merged_into == number
+    assert row.checked_at == datetime(2026, 3, 1, tzinfo=UTC)
+    assert (row.amber_at, row.reply_due_at) == (
+        datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC)
+    )  # fmt: skip
+
+
+def test_neither_words_nor_the_exact_point_of_a_report_are_in_any_layer(
+    session: Session, town_services: Services
+) -> None:
+    plate = session.execute(
+        text(
+            "select street_name, house_number, st_x(point) as lon, st_y(point) as lat from door_plate order by id limit 1"
+        )
+    ).one()
+    report = Report(
+        channel="hotline_12345", description="下水道堵了，联系赵秘密13987654321",
+        address=f"{plate.street_name}{plate.house_number}号 赵秘密家 电话13987654321",
+        point=GivenPoint(plate.lon + 0.00012345, plate.lat, "wgs84"),
+    )  # fmt: skip
+    taken = take_in(session, town_services.desk, report, "account:x", datetime.now(UTC))
+    number = session.scalar(text("select max(number) from incident"))
+    assert taken is not None
+    lon = plate.lon + 0.00012345
+    for name in LAYERS:
+        for row in session.execute(text(f"select to_jsonb(l) - 'geom' as said from gis.{name} l")):
+            said = str(row.said)
+            assert "13987654321" not in said, name
+            assert "赵秘密" not in said, name
+    seen = session.execute(
+        text("select address, street, given_lon from gis.incidents where number = :n"),
+        {"n": number},
+    ).one()
+    assert seen.address.startswith(seen.street)
+    assert seen.given_lon == pytest.approx(lon, abs=0.0006)
+    assert seen.given_lon != lon
+    assert round(seen.given_lon * 1000) == pytest.approx(seen.given_lon * 1000, abs=1e-6)
+
+
+def test_a_house_number_by_which_a_place_was_found_is_its_address(session: Session) -> None:
+    one = session.scalar(
+        text("select id from incident where segment_id is not null order by id limit 1")
+    )
+
+    def address(match: str, number: str) -> tuple[str, str]:
+        session.execute(
+            text(
+                "update incident set match = :match,"
+                " geocoding = jsonb_build_object('reading', jsonb_build_object('house_number', cast(:number as text)))"
+                " where id = :id"
+            ),
+            {"id": one, "match": match, "number": number},
+        )
+        row = session.execute(
+            text("select address, street from gis.incidents where id = :id"), {"id": one}
+        ).one()
+        return row.address, row.street
+
+    found, street = address("door_plate", "12")
+    assert found == f"{street}12号"
+    assert address("interpolated", "7-2")[0] == f"{street}7-2号"
+    # What is no house number is somebody's telephone; what was not found by its number says nothing of it.
+    assert address("door_plate", "13900001111")[0] == street
+    assert address("place", "12")[0] == street
+
+
+def test_communities_and_townships_are_told_where_they_are_known(session: Session) -> None:
+    names = dict(
+        session.execute(text("select level, array_agg(name) from boundary group by level")).all()
+    )
+    for layer in ("grids", "territories"):
+        keep_territory(session, datetime.now(UTC))
+        rows = session.execute(text(f"select community, township from gis.{layer}")).all()
+        assert rows
+        assert {row.community for row in rows} <= {*names["community"], None}
+        assert any(row.community for row in rows)
+        assert any(row.township for row in rows) == ("township" in names)
+    # Each grid by its own segments: the community where most of their middles are.
+    code, told = session.execute(
+        text("select code, community from gis.grids where community is not null limit 1")
+    ).one()
+    by_hand = session.execute(
+        text(
+            "select b.name, count(*) as n from grid_segment h join grid g on g.id = h.grid_id and h.side = 'left'"
+            " join segment s on s.id = h.segment_id join boundary b on b.level = 'community'"
+            " and st_contains(b.area, st_lineinterpolatepoint(s.line, 0.5))"
+            " where g.code = :code and upper_inf(h.valid) group by 1 order by 2 desc"
+        ),
+        {"code": code},
+    ).all()
+    assert told in {row.name for row in by_hand if row.n == by_hand[0].n}
+    cell = session.execute(text("select i.id, c.name from incident i join boundary c on c.level = 'community'"
+                                " and st_covers(c.area, i.point) limit 1")).one()  # fmt: skip
+    session.execute(text("insert into cell (code, community, area) select 'X1', name, area from boundary where name = :n and level = 'community'"), {"n": cell.name})  # fmt: skip
+    session.execute(text("update incident set cell_code = 'X1' where id = :id"), {"id": cell.id})
+    assert (
+        session.scalar(text("select community from gis.incidents where id = :id"), {"id": cell.id})
+        == cell.name
+    )
+
+
+def test_the_evaluation_tells_density_and_the_time_work_took(session: Session) -> None:
+    now = datetime.now(UTC)
+    rows = session.execute(
+        text("select * from gis.evaluation_of(:since, :now)"), {"since": now - timedelta(days=4000), "now": now}
+    ).all()  # fmt: skip
+    grids = {row.code: row for row in session.execute(text("select code, length_m from gis.grids"))}
+    assert rows
+    for row in rows:
+        assert row.length_m == pytest.approx(grids[row.code].length_m)
+        assert row.incidents_per_km == pytest.approx(1000 * row.incidents / row.length_m)
+        took = session.scalars(
+            text(
+                "select extract(epoch from disposed_at - dispatched_at)::float8 / 60 from incident where grid_id = :g"
+                " and filed_at is not null and disposed_at is not null and dispatched_at is not null"
+                " and status not in ('voided', 'merged', 'fixed_on_spot')"
+            ),
+            {"g": row.id},
+        ).all()
+        if took:
+            assert row.mean_disposal_minutes == pytest.approx(np.mean(took))
+            assert row.median_disposal_minutes == pytest.approx(np.median(took))
+        else:
+            assert row.mean_disposal_minutes is None
+    assert any(row.median_disposal_minutes for row in rows)
 
 
 def test_another_moment_shows_the_grids_of_then(session: Session) -> None:
@@ -212,3 +386,46 @@ def test_hot_spots_are_the_statistic_of_getis_and_ord(session: Session) -> None:
         assert (row.incidents, row.around) == (cells[(cx, cy)], sum(near))
         assert row.gi_star == pytest.approx(z, rel=1e-9)
         assert (abs(row.level) >= 95) == (abs(z) >= 1.96)
+
+
+def test_the_corrected_level_is_that_of_the_map(session: Session) -> None:
+    # A heap that stands out, so that there is something to find.
+    heap = session.execute(
+        text(
+            "select id, st_x(point) as lon, st_y(point) as lat from incident where point is not null order by id limit 1"
+        )
+    ).one()
+    session.execute(
+        text(
+            "update incident set point = st_setsrid(st_makepoint(:lon + (id % 5) * 1e-5, :lat), 4326)"
+            " where id % 3 = 0 and point is not null"
+        ),
+        {"lon": heap.lon, "lat": heap.lat},
+    )
+    epsg = int(session.scalar(text("select plane_epsg from town")) or 0)
+    points = np.array(
+        session.execute(
+            text(
+                "select st_x(point), st_y(point) from incident where point is not null and status not in ('voided', 'merged')"
+            )
+        ).all()
+    )
+    units, row = squares(
+        ground_points(session), np.column_stack(to_plane(points[:, 0], points[:, 1], epsg))
+    )
+    scores = gathering(np.bincount(row, minlength=len(units)), square_neighbours(units))
+    of_map = {
+        (int(cx), int(cy)): (int(level), float(p))
+        for cx, cy, level, p in zip(units["cx"], units["cy"], scores.level, scores.p, strict=True)
+    }
+    found = session.execute(
+        text(
+            "select id, level, level_corrected, p from gis.hotspots_of('2000-01-01', '2100-01-01')"
+        )
+    ).all()
+    for one in found:
+        cx = round(one.id / 10_000_000)
+        level, p = of_map[cx, one.id - cx * 10_000_000]
+        assert one.level_corrected == level
+        assert one.p == pytest.approx(p, rel=1e-5, abs=1e-12)
+    assert any(one.level_corrected >= 95 for one in found)

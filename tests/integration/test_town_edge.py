@@ -23,7 +23,7 @@ from dispatch.reading import one_incident
 from dispatch.steps import Actor, PlaceGiven, fix_place
 from grid.bulk_locate import read_ground_index
 from grid.core.errors import BadInput
-from grid.loading.places import load_boundaries
+from grid.loading.boundaries import load_boundaries
 from grid.reach import Reach
 from grid.town_territory import town_territory
 from tests.command import command_on

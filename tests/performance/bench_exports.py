@@ -24,7 +24,7 @@ import psycopg
 from grid.core.cluster import Cluster
 from grid.core.settings import DatabaseSettings
 
-COLUMNS = "number,status,channel,category,address,occurred_at,reported_at,disposed_at,confidence,side,distance_m,cell"
+COLUMNS = "number,status,channel,category,external_id,occurred_at,reported_at,disposed_at,confidence,side,distance_m,cell"
 FORMATS = {
     "gpkg": ("GPKG", 0.22), "geojson": ("GeoJSON", 0.6), "fgb": ("FlatGeobuf", 0.65), "shp.zip": ("ESRI Shapefile", 0.85),
 }  # fmt: skip
@@ -47,7 +47,7 @@ do $$ declare one record; begin
         execute 'drop index ' || one.indexname;
     end loop;
 end $$;
-insert into incident (number, channel_code, category_code, description, address, status, occurred_at, reported_at,
+insert into incident (number, channel_code, category_code, description, external_id, status, occurred_at, reported_at,
     disposed_at, due_at, point, match, confidence, side, distance_m, cell_code, facts, clocks, ground_version)
 select '20260101-' || lpad(n::text, 7, '0'), 'patrol', (select min(code) from category), '',
     '永胜路与站前路交叉口东北角第' || n || '号灯杆旁', 'closed', now() - n * interval '30 s', now() - n * interval '29 s',

@@ -10,6 +10,7 @@ const list = $("#crs-list");
 const problem = $("#export-problem");
 const csrf = document.querySelector('meta[name="csrf-token"]').content;
 const SHIFTED = { gcj02: "GCJ-02", bd09: "BD-09" };
+const FIELDS = ["status", "category", "grid", "queue", "post", "assignee", "channel", "flag", "q", "from", "to", "at", "bbox", "where"];
 const first = JSON.parse($("#systems").textContent);
 let shown = [];
 let at = -1;
@@ -34,10 +35,17 @@ function asked() {
   const data = new FormData(form);
   const layers = data.getAll("layer");
   const values = { layer: layers.join(","), ending: data.get("ending"), crs: crs.value.trim() || "EPSG:4326" };
-  for (const name of ["status", "category", "grid", "from", "to", "at", "where"]) {
+  for (const name of FIELDS) {
     const field = form.elements[name];
     if (field.value && !field.closest("[data-needs][hidden]")) values[name] = field.value;
   }
+  if (values.assignee) values.assignee = Number(values.assignee);
+  if (values.status === "open") Object.assign(values, { open: true, status: undefined });
+  if (form.elements.overdue.checked && !form.elements.overdue.closest("[hidden]")) values.overdue = true;
+  // As at the desk: "overdue" is no queue that an incident is put in.
+  if (values.queue === "overdue") Object.assign(values, { overdue: true, queue: undefined });
+  if (form.elements.with.checked && !form.elements.with.closest("[hidden]")) values.with = "dictionary";
+  for (const name of Object.keys(values)) if (values[name] === undefined) delete values[name];
   if (form.elements.names && !form.elements.names.checked) values.names = false;
   return values;
 }
@@ -53,6 +61,7 @@ function settle(event) {
   }
   const fits = new Set(boxes.filter((box) => box.checked).flatMap((box) => box.dataset.filters.split(" ")));
   for (const field of $$("[data-needs]")) field.hidden = !fits.has(field.dataset.needs);
+  $("#with-dictionary").hidden = format.hasAttribute("data-explains");
   const only = format.hasAttribute("data-wgs84");
   if (only) crs.value = "EPSG:4326";
   crs.disabled = only;
@@ -188,5 +197,21 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
+// What the desk or a map shows comes with the address.
+function prefill() {
+  const address = new URLSearchParams(location.search);
+  const layers = (address.get("layer") || "").split(",").filter(Boolean);
+  if (layers.length) for (const box of $$('input[name="layer"]')) box.checked = layers.includes(box.value);
+  let filled = false;
+  for (const name of FIELDS) {
+    if (!address.get(name)) continue;
+    form.elements[name].value = address.get(name);
+    filled = true;
+  }
+  if (address.get("overdue")) filled = form.elements.overdue.checked = true;
+  if (filled) $("details", form).open = true;
+}
+
+prefill();
 settle();
 showJobs();

@@ -72,6 +72,8 @@ export class Filters {
       const field = this.form.elements[name];
       if (field) field.value = this.values[name] || "";
     }
+    // What is seen can be taken away: the page of exports knows the same filters.
+    for (const link of $$("[data-with-filters]")) link.href = `/exports?${new URLSearchParams({ layer: "incidents", ...this.address() })}`;
     for (const button of $$("[data-queue]")) {
       const same = (this.values.queue || "") === button.dataset.queue && (this.values.status || "") === (button.dataset.status || "open");
       button.setAttribute("aria-pressed", String(same));

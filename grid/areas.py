@@ -27,10 +27,13 @@ SHARED_M2 = 0.01
 
 
 def put_areas(session: Session, areas: gpd.GeoDataFrame, from_at: datetime) -> int:
-    """Gives grids in force at a moment their drawn areas (code, geometry EPSG:4326); how many areas.
+    """Gives grids in force at a moment their drawn areas (code, geometry EPSG:4326; lines are none); how many areas.
 
     Ground that two of them share is the lower code's; ground given to another grid by name stays given.
     """
+    areas = areas[shapely.get_dimensions(areas.geometry.to_numpy()) == 2]
+    if areas.empty:
+        return 0
     ordered = areas.assign(code=areas["code"].astype(str)).sort_values("code", kind="stable")
     planes = geometries_to_plane(ordered.geometry.to_numpy(), town_facts(session).plane_epsg)
     codes = ordered["code"].tolist()

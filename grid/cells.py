@@ -124,6 +124,10 @@ def load_cells(session: Session, cells: gpd.GeoDataFrame) -> tuple[int, list[Ref
         if str(code) in seen:
             refused.append(RefusedRow(number, "cells.code_twice", {"cell": str(code)}))
             continue
+        if shapely.get_dimensions(shape) != 2:
+            wrong = {"found": shape.geom_type, "wanted": "Polygon MultiPolygon"}
+            refused.append(RefusedRow(number, "import.geometry_type", wrong))
+            continue
         seen.add(str(code))
         rows.append((str(code), "", ewkb(_multi(shape))))
     _replace(session, rows)

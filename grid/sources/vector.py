@@ -187,7 +187,8 @@ def read_grids(
     """Responsibility grids: code, name, segment_id, side (text), geometry.
 
     With a segment_id column one row per segment and no geometry, or one per side of a segment where a
-    `side` (left, right as the line is drawn) is told; otherwise one area per row.
+    `side` (left, right as the line is drawn) is told; otherwise one area per row, or in a file without any area the
+    grid's streets as lines.
     """
     frame, refused = _opened(path, layer, mapping, crs, to_wgs84)
     columns = Columns(frame, mapping)
@@ -207,7 +208,9 @@ def read_grids(
         listed = rows.set_geometry([None] * len(rows), crs=WGS84)
         return _done(listed, names), _sorted(refused, blank)
     rows, repaired = _repaired(rows)
-    rows, left_out = _usable(rows, ("Polygon", "MultiPolygon"))
+    drawn = (shapely.get_dimensions(rows.geometry.to_numpy()) == 2).any()
+    kinds = ("Polygon", "MultiPolygon") if drawn else ("LineString", "MultiLineString")
+    rows, left_out = _usable(rows, kinds)
     return _done(rows, names), _sorted(refused, blank + repaired + left_out)
 
 

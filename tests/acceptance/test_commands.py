@@ -346,6 +346,26 @@ def test_an_export_opens_in_the_right_place_elsewhere(
         assert frame["cleaner"].notna().all()
 
 
+def test_a_text_file_has_its_dictionary_beside_and_the_consoles_filters_choose_its_rows(
+    town: dict[str, Any], run: Commands, home: Path, tmp_path: Path
+) -> None:
+    told = run.well("export", "incidents", tmp_path / "open.csv", "--open", "--q", "路")
+    words = pd.read_csv(tmp_path / "open.dictionary.csv")
+    assert told["dictionary"] == str(tmp_path / "open.dictionary.csv")
+    assert set(pd.read_csv(tmp_path / "open.csv").columns) - {"x", "y", "wkt", "crs"} == set(words["column"]) - {"geom"}  # fmt: skip
+    where = "point is not null and ended_at is null and (description like '%路%' or address like '%路%')"
+    assert told["features"] == rows(home, f"select count(*) from incident where {where}")[0][0] > 0
+    bare = run.well("export", "incidents", tmp_path / "bare.geojson", "--no-dictionary")
+    assert "dictionary" not in bare
+    # What holds its dictionary itself needs none beside.
+    assert "dictionary" not in run.well("export", "places", tmp_path / "p.gpkg")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "bare.geojson", "open.csv", "open.dictionary.csv", "p.gpkg",
+    ]  # fmt: skip
+    refused = run("export", "segments", tmp_path / "s.csv", "--queue", "to_file")
+    assert refused.code == 2
+
+
 # The database.
 
 

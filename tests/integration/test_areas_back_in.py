@@ -333,6 +333,26 @@ def test_grids_that_were_exported_as_ground_come_back_without_a_change(
     code, told = command("import", "grids", str(out), "--layer", "territories", "--dry-run")
     assert code == 0, told
     assert (told["grids"], told["sides_changed"], told["incidents"]) == (40, 0, [])
+    # As their streets, with a street of which each side has a grid of its own.
+    with town_services.sessions() as session:
+        session.execute(
+            text(
+                "update grid_segment h set grid_id = (select min(id) from grid where id <> h.grid_id)"
+                " where upper_inf(valid) and side = 'left' and segment_id in (select segment_id from grid_segment limit 3)"
+            )
+        )
+        session.commit()
+    for ending, crs in (("gpkg", "EPSG:4547"), ("geojson", "EPSG:4326")):
+        lines = tmp_path / f"lines.{ending}"
+        assert command("export", "grids", str(lines), "--crs", crs)[0] == 0
+        code, told = command("import", "grids", str(lines), "--layer", "grids", "--dry-run")
+        assert (code, told["grids"], told["sides_changed"], told["incidents"]) == (0, 40, 0, [])
+    nothing = tmp_path / "points.geojson"
+    gpd.GeoDataFrame(
+        {"code": ["A"], "name": ["A"]}, geometry=[shapely.Point(*at(0, 0))], crs=4326
+    ).to_file(nothing)
+    assert command("import", "grids", str(nothing), "--dry-run")[0] == 2
+    assert command("import", "cells", str(lines), "--dry-run")[1]["taken"] == 0
 
 
 def test_a_dry_run_names_the_open_incidents_that_would_be_placed_otherwise(

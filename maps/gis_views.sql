@@ -84,12 +84,18 @@ left join (
 ) c on c.grid_id = g.id
 -- Where most of its streets have their middle; one row a grid, so a query without these columns never looks.
 left join (
-    select h.grid_id, mode() within group (order by c.name) as community, mode() within group (order by o.name) as township
-    from (select distinct grid_id, segment_id from public.grid_segment where valid @> gis.moment()) h
-    join public.segment s on s.id = h.segment_id
-    cross join lateral st_lineinterpolatepoint(s.line, 0.5) p
-    left join public.boundary c on c.level = 'community' and st_covers(c.area, p)
-    left join public.boundary o on o.level = 'township' and st_covers(o.area, p)
+    select h.grid_id, mode() within group (order by a.name) filter (where a.level = 'community') as community,
+        mode() within group (order by a.name) filter (where a.level = 'township') as township
+    from (
+        select b.level, b.name, x.id from public.boundary b
+        -- Fenced off: PostGIS prepares an area once for all segments that are asked of it.
+        cross join lateral (
+            select s.id from public.segment s
+            where s.line && b.area and st_covers(b.area, st_lineinterpolatepoint(s.line, 0.5)) offset 0
+        ) x where b.level in ('community', 'township')
+    ) a
+    join (select distinct grid_id, segment_id from public.grid_segment where valid @> gis.moment()) h
+        on h.segment_id = a.id
     group by h.grid_id
 ) m on m.grid_id = g.id
 where g.valid @> gis.moment();
@@ -113,12 +119,18 @@ left join (
     from public.post_holding where grid_id is not null and valid @> gis.moment() group by grid_id
 ) c on c.grid_id = g.id
 left join (
-    select h.grid_id, mode() within group (order by c.name) as community, mode() within group (order by o.name) as township
-    from (select distinct grid_id, segment_id from public.grid_segment where valid @> gis.moment()) h
-    join public.segment s on s.id = h.segment_id
-    cross join lateral st_lineinterpolatepoint(s.line, 0.5) p
-    left join public.boundary c on c.level = 'community' and st_covers(c.area, p)
-    left join public.boundary o on o.level = 'township' and st_covers(o.area, p)
+    select h.grid_id, mode() within group (order by a.name) filter (where a.level = 'community') as community,
+        mode() within group (order by a.name) filter (where a.level = 'township') as township
+    from (
+        select b.level, b.name, x.id from public.boundary b
+        -- Fenced off: PostGIS prepares an area once for all segments that are asked of it.
+        cross join lateral (
+            select s.id from public.segment s
+            where s.line && b.area and st_covers(b.area, st_lineinterpolatepoint(s.line, 0.5)) offset 0
+        ) x where b.level in ('community', 'township')
+    ) a
+    join (select distinct grid_id, segment_id from public.grid_segment where valid @> gis.moment()) h
+        on h.segment_id = a.id
     group by h.grid_id
 ) m on m.grid_id = g.id;
 

@@ -26,6 +26,7 @@ from api.jobs import PERIODIC, Job, defer_due, job_app, take_up_stalled
 from api.sending import Sending
 from api.services import Services
 from dispatch import notice_queue
+from dispatch.duplicates import rules_of
 from dispatch.incidents import LIVE_CHANNEL
 from dispatch.notice_queue import WORKER_LOCK, Batch
 from dispatch.notices import spread
@@ -53,6 +54,7 @@ class Worker:
     ) -> None:
         self._services, self._stop, self._periodic = services, stop, periodic
         self._settings = services.settings.notices
+        self._alike = rules_of(services.settings.town)
         self._zone = services.settings.town.zone
         self._sending = Sending(services)
         self._woken = threading.Event()
@@ -123,7 +125,7 @@ class Worker:
 
     def _spread(self) -> bool:
         with self._services.sessions() as session:
-            done = spread(session, self._settings, datetime.now(UTC))
+            done = spread(session, self._settings, self._alike, datetime.now(UTC))
             session.commit()
         return done.more
 

@@ -64,8 +64,17 @@ class Sought:
 
 
 def rules_of(settings: TownSettings) -> LikenessRules:
-    """The rules with the bureau's own place and window of machines."""
-    return LikenessRules(machine_m=settings.machine_m, machine_minutes=settings.machine_minutes)
+    """The bureau's own rules; a reach within `sure_m`, or a flag below what is shown, is brought up to it."""
+    return LikenessRules(
+        sure_m=settings.alike_sure_m,
+        reach_m=max(settings.alike_reach_m, settings.alike_sure_m),
+        half_life_hours=settings.alike_half_life_hours,
+        window_hours=settings.alike_window_hours,
+        shown_from=settings.alike_shown_from,
+        flagged_from=max(settings.alike_flagged_from, settings.alike_shown_from),
+        machine_m=settings.machine_m,
+        machine_minutes=settings.machine_minutes,
+    )
 
 
 def alike(
@@ -91,7 +100,7 @@ def alike(
         "i.number <> :number",
     ]
     values: dict[str, Any] = {
-        **_box(sought.lon, sought.lat, rules.reach_m),
+        **box_around(sought.lon, sought.lat, rules.reach_m),
         "since": sought.seen_at - window,
         "until": sought.seen_at + window,
         "left_out": [state.value for state in LEFT_OUT],
@@ -257,7 +266,7 @@ def attach(
             " order by i.id limit :most"
         ),
         {
-            **_box(report.lon, report.lat, rules.machine_m),
+            **box_around(report.lon, report.lat, rules.machine_m),
             "category": report.category,
             "not_let_in": [state.value for state in NOT_LET_IN],
             "since": report.seen_at - window,
@@ -330,7 +339,7 @@ def _keep_repeat(
     incidents.announce(session, incident_id, now)
 
 
-def _box(lon: float, lat: float, metres: float) -> dict[str, float]:
+def box_around(lon: float, lat: float, metres: float) -> dict[str, float]:
     """A box in degrees that holds everything within some metres; what it holds too much is measured away."""
     high = metres / _METRES_A_DEGREE
     wide = high / max(math.cos(math.radians(lat)), 0.01)

@@ -1,4 +1,4 @@
-"""Evidence: photographs encoded anew without their metadata, which is kept apart; voice, video, documents as they came."""
+"""Evidence: photographs encoded anew, clips and documents cleaned; what they said of themselves is kept apart."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from dispatch.boxes import plain_note
 from dispatch.evidence_store import EvidenceStore, FolderStore
-from dispatch.media import JPEG, KEPT, PHOTO, VOICE, Media, media_of
+from dispatch.media import JPEG, KEPT, PHOTO, Media, cleaned, media_of
 from dispatch.models import Evidence
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, NotFound
@@ -33,7 +34,6 @@ BROKEN = (
 )
 # Of a photograph's own notes, what may be of use as proof; texts are cut off.
 NOTES = ("Make", "Model", "Software", "DateTime", "DateTimeOriginal", "OffsetTimeOriginal")
-LONGEST_NOTE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,24 @@ def keep_photo(
 ) -> int:
     """Keeps a photograph (or, where `others` allows it, a voice note, video clip or document); its id.
 
-    The same `client_id` gives the same id. A voice note is of the stage `during`, whatever is said; only photographs
-    count where one is needed. Raises BadInput `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.broken_clip`,
-    `evidence.broken_document`, `evidence.client_id_reused`; Unavailable `evidence.store_away`.
+    The same `client_id` gives the same id. Only photographs count where one is needed. Raises BadInput
+    `evidence.not_a_photo`, `evidence.too_many_pixels`, `evidence.broken_clip`, `evidence.broken_document`,
+    `evidence.document_locked`, `evidence.client_id_reused`; Unavailable `evidence.store_away`.
     """
     known = media_of(photo.content) if others else None
     if known is None:
         clean, notes = _clean_jpeg(photo.content)
         stored = _store(store, clean, JPEG) | {"about": notes}
     else:
-        stored = _store(store, photo.content, known) | {"about": {"in_file": True}}
+        clean, notes = cleaned(photo.content, known)
+        stored = _store(store, clean, known) | {"about": notes}
     lon, lat = photo.point or (None, None)
     made = session.scalar(
         insert(Evidence)
         .values(
             incident_id=incident_id,
             kind=known.kind if known else PHOTO,
-            stage="during" if known and known.kind == VOICE else photo.stage,
+            stage=photo.stage,
             client_id=photo.client_id,
             **stored,
             actor=actor,
@@ -185,9 +186,7 @@ def _notes(image: Image.Image) -> dict[str, Any]:
         inner = exif.get_ifd(ExifTags.IFD.Exif)
         named = {ExifTags.TAGS.get(tag, ""): value for tag, value in {**exif, **inner}.items()}
         notes: dict[str, Any] = {
-            name: "".join(c for c in str(named[name]) if c.isprintable()).strip()[:LONGEST_NOTE]
-            for name in NOTES
-            if named.get(name)
+            name: plain_note(str(named[name])) for name in NOTES if named.get(name)
         }
         gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
         if 2 in gps and 4 in gps:

@@ -13,15 +13,23 @@ from dispatch import incidents
 from dispatch import workflow as flow
 from dispatch.asked import Actor
 from dispatch.catalogue import CategoryFacts, ConditionFacts
+from dispatch.clocks import ClockKind
 from dispatch.decisions import Answerer, Heard, Versions, decision
 from dispatch.done_moment import HAPPENS_WITH, DoneMoment
 from dispatch.facts import THE_SYSTEM, Given
 from dispatch.incidents import Line
-from dispatch.intake import Desk, occasions_of, stage_moments, standing_values, unit_of
+from dispatch.intake import (
+    Desk,
+    limit_reasons,
+    occasions_of,
+    stage_moments,
+    standing_values,
+    unit_of,
+)
 from dispatch.models import Incident
 from dispatch.moves import ENDED, TASK_OPEN, State, TaskState
 from dispatch.placing import Placement
-from dispatch.standing import advance, from_json, stage_limits
+from dispatch.standing import accept_by, advance, from_json, stage_limits
 
 AT_WORK = frozenset({State.DISPATCHED, State.IN_DISPOSAL})
 UNENDED = TASK_OPEN | {TaskState.WAITING}
@@ -114,9 +122,12 @@ class InHand:
         )
         self.lines[-1] = (who, replace(line, detail={**line.detail, "decision": decided}))
 
-    def set_category(self, category: CategoryFacts) -> str | None:
-        """The category as asked for; its leading condition, which the limit follows."""
-        condition = self.catalogue.leading_condition(category.code, self.now)
+    def set_category(self, category: CategoryFacts, written: str | None = None) -> str | None:
+        """The category as asked for; the condition that the limit follows: the one of a code, or the leading one.
+
+        Raises BadInput `condition.unknown`.
+        """
+        condition = self.catalogue.condition(written, category, self.now)
         self.values |= {
             "category_code": category.code,
             "condition_id": condition.id if condition else None,
@@ -125,6 +136,41 @@ class InHand:
         facts = replace(self.standing.facts, filing_condition=code)
         self.standing = replace(self.standing, facts=facts)
         return code
+
+    def limit_now(self) -> dict[str, Any]:
+        """The condition, its limit and when it is used up, as the record keeps them."""
+        clock = self.standing.clocks.get(ClockKind.DISPOSAL)
+        due_at = self.standing.due_at(self.catalogue.calendar)
+        return {
+            "condition": self.standing.facts.filing_condition,
+            "value": clock.limit.value if clock else None,
+            "unit": clock.limit.unit.value if clock else None,
+            "due_at": due_at.isoformat() if due_at else None,
+        }
+
+    def note_limit(self, before: dict[str, Any]) -> None:
+        """Keeps with the newest line how the limit has changed, and brings what hangs on it up to date.
+
+        A task not yet accepted is to be accepted within the time that the new urgency gives from now, never later
+        than before.
+        """
+        after, category = self.limit_now(), self.category()
+        if after != before:
+            who, line = self.lines[-1]
+            changed = {**line.detail, "limit": {"from": before, "to": after}}
+            self.lines[-1] = (who, replace(line, detail=changed))
+        condition = self._condition(after["condition"], category)
+        due_at = self.standing.due_at(self.catalogue.calendar)
+        known = self.values.get("reason", self.incident.reason)
+        why = limit_reasons(self.catalogue, condition, due_at, self.now)
+        self.values["reason"] = [
+            *(item for item in known if not item["code"].startswith("limit.")),
+            *(each.plain() for each in why),
+        ]
+        sooner = accept_by(self.now, self.catalogue.calendar, category, self.catalogue.stages)
+        for task in self.tasks:
+            if task.status == TaskState.OFFERED.value and task.accept_by and sooner:
+                task.accept_by = min(task.accept_by, sooner)
 
     def finish(self) -> None:
         """Writes the incident, its tasks and record, what it waits for, and the live event."""

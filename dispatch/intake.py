@@ -373,7 +373,7 @@ def go_on(
         lines.append(line)
     due_at = current.due_at(catalogue.calendar)
     return Opened(
-        current, tuple(lines), condition, _limit_reasons(catalogue, condition, due_at, now)
+        current, tuple(lines), condition, limit_reasons(catalogue, condition, due_at, now)
     )
 
 
@@ -494,7 +494,7 @@ def open_incident(
     return go_on(desk, catalogue, reported, category, routed, now, unit)
 
 
-def _limit_reasons(
+def limit_reasons(
     catalogue: Catalogue,
     condition: ConditionFacts | None,
     due_at: datetime | None,

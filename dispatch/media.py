@@ -1,14 +1,20 @@
-"""What a file is by its content, never by its name: photographs, voice notes, video clips, documents. Pure.
+"""What a file is by its content, never by its name: photographs, voice notes, video clips, documents.
 
-Films of telephones (mp4, 3gp, mov) are boxes within boxes: their outer boxes must end where the file ends, and a picture
-track must be named. A WebM with a picture codec is a film, one without is a recording.
+Films and recordings are read through to their end (`boxes`, `webm`, `recordings`), and given back without what they say of
+themselves; documents by `documents`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from dispatch.boxes import boxes, cleaned_film, handlers
+from dispatch.documents import cleaned_document
+from dispatch.recordings import begins_like_mp3, cleaned_recording
+from dispatch.webm import cleaned_webm, film_or_sound
 from grid.core.errors import BadInput
 
 HEAD_BYTES = 4096
@@ -26,7 +32,7 @@ class Media:
 
 JPEG = Media(PHOTO, "image/jpeg", "jpg")
 PDF = Media(DOCUMENT, "application/pdf", "pdf")
-# What is kept as it came, by media type.
+# What is no photograph, by media type.
 KEPT = {
     media.media_type: media
     for media in (
@@ -43,9 +49,8 @@ KEPT = {
     )
 }
 _PHOTOS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
-_PLAIN = ((b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg"), (b"#!AMR", "audio/amr"))
+_PLAIN = ((b"OggS", "audio/ogg"), (b"#!AMR", "audio/amr"))
 _EBML = b"\x1a\x45\xdf\xa3"
-_PICTURE_CODECS = (b"V_VP8", b"V_VP9", b"V_AV1", b"V_MPEG4")
 # Brands of films and recordings; a telephone's HEIC pictures begin with ftyp too and are none of these.
 _BRANDS = (
     b"isom",
@@ -60,7 +65,6 @@ _BRANDS = (
     b"MSNV",
     b"dash",
 )
-_BOX = 8
 
 
 def likely_kind(head: bytes) -> str | None:
@@ -69,13 +73,13 @@ def likely_kind(head: bytes) -> str | None:
         return PHOTO
     if head.startswith(_EBML) or _brand(head) is not None:
         return VIDEO
-    if any(head.startswith(sign) for sign, _ in _PLAIN):
+    if any(head.startswith(sign) for sign, _ in _PLAIN) or begins_like_mp3(head):
         return VOICE
     return DOCUMENT if b"%PDF-" in head[:1024] else None
 
 
 def media_of(content: bytes) -> Media | None:
-    """What a file is that is kept as it came; None for all else, photographs too (Pillow reads those).
+    """What a clip, recording or document is; None for all else, photographs too (Pillow reads those).
 
     Raises BadInput `evidence.broken_clip`, `evidence.broken_document` for what begins well and does not go on so.
     """
@@ -83,16 +87,35 @@ def media_of(content: bytes) -> Media | None:
         if content.startswith(sign):
             return KEPT[media_type]
     if content.startswith(_EBML):
-        film = any(codec in content[: 1 << 20] for codec in _PICTURE_CODECS)
-        return KEPT["video/webm" if film else "audio/webm"]
+        return KEPT[f"{film_or_sound(content)}/webm"]
     brand = _brand(content)
     if brand is not None:
         return _film(content, brand)
+    if begins_like_mp3(content):
+        return KEPT["audio/mpeg"]
     if b"%PDF-" in content[:1024]:
         if b"%%EOF" not in content[-2048:] or b"startxref" not in content[-4096:]:
             raise BadInput("evidence.broken_document", field="photo")
         return PDF
     return None
+
+
+def cleaned(content: bytes, media: Media) -> tuple[bytes, dict[str, Any]]:
+    """A clip, recording or document without what it says of itself, and that; `sent_sha256` is of what came.
+
+    Raises BadInput `evidence.broken_clip`, `evidence.broken_document`, `evidence.document_locked`.
+    """
+    fresh, notes = _cleaner(media)(content)
+    return fresh, {**notes, "sent_sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _cleaner(media: Media) -> Callable[[bytes], tuple[bytes, dict[str, Any]]]:
+    if media == PDF:
+        return cleaned_document
+    if media.ending == "webm":
+        return cleaned_webm
+    boxed = media.ending in ("mp4", "m4a", "3gp", "mov")
+    return cleaned_film if boxed else cleaned_recording
 
 
 def _brand(content: bytes) -> bytes | None:
@@ -102,42 +125,14 @@ def _brand(content: bytes) -> bytes | None:
 
 
 def _film(content: bytes, brand: bytes) -> Media:
-    boxes = dict(_boxes(content))
-    moov = boxes.get(b"moov")
+    moov = next((box for box in list(boxes(content)) if box.name == b"moov"), None)
     if moov is None:
         # A recorder of voice may write its index in pieces; a film without any index cannot be shown.
         if brand == b"M4A":
             return KEPT["audio/mp4"]
         raise BadInput("evidence.broken_clip", field="photo")
-    if not _has_pictures(content[moov[0] : moov[1]]):
+    if b"vide" not in handlers(content, moov):
         return KEPT["audio/mp4"]
     if brand.startswith(b"3g"):
         return KEPT["video/3gpp"]
     return KEPT["video/quicktime" if brand == b"qt  " else "video/mp4"]
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    """Outer boxes with begin and end; BadInput `evidence.broken_clip` where they do not fit into the file."""
-    at = 0
-    while at < len(content):
-        size = int.from_bytes(content[at : at + 4])
-        name, head = content[at + 4 : at + 8], _BOX
-        if size == 1:
-            size, head = int.from_bytes(content[at + 8 : at + 16]), 2 * _BOX
-        elif size == 0:
-            size = len(content) - at
-        if size < head or at + size > len(content):
-            raise BadInput("evidence.broken_clip", field="photo")
-        yield name, (at + head, at + size)
-        at += size
-
-
-def _has_pictures(moov: bytes) -> bool:
-    """Whether one of the tracks is of pictures: its handler says `vide`."""
-    at = moov.find(b"hdlr")
-    while at >= 0:
-        # After the name: version and flags (4), a reserved word (4), the handler.
-        if moov[at + 12 : at + 16] == b"vide":
-            return True
-        at = moov.find(b"hdlr", at + 4)
-    return False

@@ -336,7 +336,7 @@ class Evidence(Base):
     sha256: Mapped[str] = mapped_column(Text)
     media_type: Mapped[str] = mapped_column(Text)
     size_bytes: Mapped[int] = mapped_column(Integer)
-    # What the file said of itself, taken out of it (photographs) or left in it (`in_file`: true).
+    # What the file said of itself, taken out of it, or left in it (`in_file`: true; signed documents, older clips).
     about: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
     actor: Mapped[str] = mapped_column(Text)
     point: Mapped[WKBElement | None] = mapped_column(geometry_column_type("POINT"))

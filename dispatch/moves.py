@@ -173,7 +173,8 @@ _ROWS = (
     _row("supervise", "open", "stay", "leader", guards="not_supervised", effects="supervised"),
     _row("lift_supervision", "open", "stay", "leader", guards="supervised", needs="reason", effects="supervision_lifted"),  # [G]
     _row("set_place", _BEFORE_RESULT, "stay", "operator dispatcher assignee collector", needs="place", effects="placed"),  # [G]
-    _row("set_category", _BEFORE_RESULT, "stay", "operator watch_chief dispatcher assignee", needs="category reason", clocks="disposal relimit", effects="condition"),  # [G]
+    _row("set_category", _BEFORE_RESULT, "stay", "operator watch_chief dispatcher assignee", needs="category reason", clocks="accept relimit; dispatch relimit; disposal relimit", effects="condition"),  # [G]
+    _row("set_condition", "filed dispatched in_disposal suspended", "stay", "watch_chief", needs="filing_condition reason", clocks="disposal relimit", effects="condition"),  # [G], whoever files says under which condition
     _row("merge", "reported verifying accepted filed dispatched in_disposal suspended", "merged", "operator dispatcher watch_chief", guards="not_returned", needs="into", clocks="all pause merged", effects="merged"),  # [G]
     _row("unmerge", "merged", "back", "operator dispatcher watch_chief", needs="reason", clocks="all resume merged", effects="unmerged"),  # [G]
     _row("found_and_fixed", "reported", "fixed_on_spot", "field_reporter", guards="place_known", needs="photo_before photo_after", clocks="all stop", effects="doer"),  # domain 4.1

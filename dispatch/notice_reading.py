@@ -16,16 +16,19 @@ from dispatch.notice_queue import Batch
 from grid.core.errors import NotFound
 
 _ROWS = text(
-    "select d.id, d.urgent, d.payload, n.kind, n.detail, i.number, i.category_code,"
-    " k.name_zh, k.name_en, i.address, st.name as street, i.due_at, h.note, u.name as unit,"
+    "select d.id, d.urgent, d.payload, n.kind, n.detail, told.number, told.category_code,"
+    " k.name_zh, k.name_en, told.address, st.name as street, i.due_at, h.note, u.name as unit,"
     " c.kind as contact_kind, c.url as contact_url, c.ended_at as contact_ended, s.left_at,"
     " coalesce(c.language, w.language) as staff_language, p.id as push_id, p.endpoint, p.p256dh,"
     " p.auth, p.ended_at as push_ended, hook.url as hook_url, hook.secret, hook.ended_at as hook_ended,"
     " r.id as reporter_id, r.phone, r.mail, r.tell_by, r.language as reporter_language"
     " from delivery d left join notice n on n.id = d.notice_id"
     " left join incident i on i.id = n.incident_id"
-    " left join category k on k.code = i.category_code"
-    " left join segment g on g.id = i.segment_id left join street st on st.id = g.street_id"
+    " left join reporter r on r.id = d.reporter_id"
+    # Whoever reported one that was merged hears of it by the number and in the words known to them.
+    " left join incident told on told.id = coalesce(r.incident_id, i.id)"
+    " left join category k on k.code = told.category_code"
+    " left join segment g on g.id = told.segment_id left join street st on st.id = g.street_id"
     " left join history h on h.incident_id = n.incident_id and h.seq = (n.detail->>'seq')::int"
     " left join lateral (select t.assignee_id from task t where t.incident_id = i.id and t.lead"
     "  order by t.id desc limit 1) lead on true"
@@ -35,7 +38,6 @@ _ROWS = text(
     " left join staff s on s.id = coalesce(c.staff_id, p.staff_id)"
     " left join notice_wish w on w.staff_id = s.id"
     " left join webhook hook on hook.id = d.webhook_id"
-    " left join reporter r on r.id = d.reporter_id"
     " where d.id = any(:ids) order by d.id"
 )
 

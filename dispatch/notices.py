@@ -21,7 +21,7 @@ from dispatch.likeness import LikenessRules
 from dispatch.models import Notice
 from dispatch.moves import ENDED
 from dispatch.notice_models import Delivery
-from dispatch.resident_templates import TURNS, turn_of
+from dispatch.resident_templates import ENDINGS, TURNS, turn_of
 from grid.core.settings import NoticeSettings
 
 SPREAD_LOCK = 7_305_115
@@ -81,7 +81,7 @@ _TO_REPORTERS = text(
     " from notice n join incident i on i.id = n.incident_id join lateral ("
     "  select own.* from reporter own where own.incident_id = i.id union all"
     "  select other.* from incident m join reporter other on other.incident_id = m.id"
-    "  where m.merged_into_id = i.id and n.kind = 'finished'"
+    "  where m.merged_into_id = i.id and n.kind = any(:endings)"
     " ) r on r.tell_by = any(:gateways)"
     " where n.id = any(:ids) and n.audience = 'resident' on conflict do nothing"
 )
@@ -98,8 +98,13 @@ class Spread:
     more: bool
 
 
-def spread(session: Session, settings: NoticeSettings, now: datetime) -> Spread:
-    """Makes the deliveries of what was left since the last round; does nothing while another worker does."""
+def spread(
+    session: Session, settings: NoticeSettings, alike: LikenessRules, now: datetime
+) -> Spread:
+    """Makes the deliveries of what was left since the last round, and flags what is very like an earlier incident.
+
+    Does nothing while another worker does.
+    """
     mine = session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": SPREAD_LOCK})
     if not mine:
         return Spread(0, 0, False)
@@ -107,11 +112,11 @@ def spread(session: Session, settings: NoticeSettings, now: datetime) -> Spread:
     if events:
         _tell_of_events(session, events, now)
         # After the commit of the report, so that nobody who reports waits for it.
-        flag_likely(session, [event.id for event in events], LikenessRules(), now)
+        flag_likely(session, [event.id for event in events], alike, now)
     ids = list(session.scalars(_NOTICES, {"most": BATCH}))
     if ids:
         gateways = [k for k, url in (("sms", settings.sms_url), ("mail", settings.mail_url)) if url]
-        values = {"ids": ids, "now": now, "gateways": gateways}
+        values = {"ids": ids, "now": now, "gateways": gateways, "endings": list(ENDINGS)}
         for statement in (_TO_CONTACTS, _TO_BROWSERS, _TO_REPORTERS, _PUSHES_SPREAD):
             names = statement.compile().params
             session.execute(statement, {k: v for k, v in values.items() if k in names})

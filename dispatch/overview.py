@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch import reading
+from dispatch.duplicates import box_around
 from dispatch.likeness import LikenessRules, Report, rank
 from dispatch.reading import OPEN_STATUSES, IncidentFilter, where_of
 from dispatch.scope import Scope
@@ -22,8 +23,6 @@ from grid.shifts import off_shift
 # More marks than this are counted together by the server; fewer go out one by one.
 MOST_MARKS = 1_000
 MOST_CLUSTERS = 4_000
-# Degrees that hold a circle of LikenessRules.reach_m at every latitude where people live.
-_REACH_DEGREES = 0.002
 
 _RED = (
     "(i.ended_at is null and i.reply_due_at < :now) or (i.dispatched_at is not null"
@@ -104,13 +103,13 @@ def neighbours(
     new: tuple[float, float, str, str],
     now: datetime,
     scope: Scope | None = None,
-    rules: LikenessRules | None = None,
+    *,
+    rules: LikenessRules,
 ) -> list[dict[str, Any]]:
     """Open incidents within reach of a report being taken down (lon, lat, category, words), the likest first.
 
     number, status, category_zh, category_en, description, reported_at, distance_m, score (0 to 1, `likeness.py`).
     """
-    settings = rules or LikenessRules()
     lon, lat, category, words = new
     bound, values = (f" and {scope.clause}", scope.values) if scope else ("", {})
     rows = session.execute(
@@ -119,10 +118,10 @@ def neighbours(
             " c.name_en as category_en, i.description, i.reported_at, i.occurred_at,"
             " st_x(i.point) as lon, st_y(i.point) as lat from incident i"
             " left join category c on c.code = i.category_code"
-            " where i.point && st_expand(st_setsrid(st_makepoint(:lon, :lat), 4326), :reach)"
+            " where i.point && st_makeenvelope(:west, :south, :east, :north, 4326)"
             f" and i.status = any(:open){bound} order by i.reported_at desc limit 200"
         ),
-        {**values, "lon": lon, "lat": lat, "reach": _REACH_DEGREES, "open": list(OPEN_STATUSES)},
+        {**values, **box_around(lon, lat, rules.reach_m), "open": list(OPEN_STATUSES)},
     ).all()
     if not rows:
         return []
@@ -134,8 +133,8 @@ def neighbours(
         for at, row in enumerate(rows, start=1)
     ]
     by_number = {row.number: row for row in rows}
-    found = rank(Report(x[0], y[0], category, now, words), known, settings, at_least=-1.0)
-    near = [each for each in found if each.distance_m <= settings.reach_m]
+    found = rank(Report(x[0], y[0], category, now, words), known, rules, at_least=-1.0)
+    near = [each for each in found if each.distance_m <= rules.reach_m]
     return [
         {
             **{

@@ -195,7 +195,9 @@ def _clock_after(
     if part.action == "extend":
         return clock_steps.extend(clock, now, calendar, rules.max_extensions)
     if part.action == "relimit":
-        return clock_steps.with_limit(clock, limits[kind]) if kind in limits else clock
+        # What has ended stays as it was judged by the limit of its time.
+        changes = kind in limits and clock.stopped_at is None
+        return clock_steps.with_limit(clock, limits[kind]) if changes else clock
     return _reworked(clock, rules, now)
 
 

@@ -24,6 +24,8 @@ from grid.core.errors import BadInput, NotFound
 
 SHIPPED = Path(__file__).parent / "data" / "resident_templates.csv"
 KINDS = ("taken_on", "finished", "refused", "delayed", "question")
+# The turns at which an incident ends: whoever reported one that was merged into it hears of these too.
+ENDINGS = ("finished", "refused")
 LANGUAGES = ("zh", "en")
 # number, category's name, place in words, the body that deals with it, the date by which something
 # should happen, the question asked, the reason noted with the step, the page that follows it.
@@ -35,6 +37,7 @@ TURNS = {
     "accept": "taken_on",
     "close": "finished",
     "force_close": "finished",
+    "found_and_fixed": "finished",
     "refuse": "refused",
     "decline": "refused",
     "void": "refused",

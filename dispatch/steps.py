@@ -103,13 +103,16 @@ def fix_place(
         else catalogue.category(incident.category_code)
     )
     if category is not None and category.code != incident.category_code:
+        before = work.limit_now()
         condition = work.set_category(category)
         if work.state in AT_WORK:
             anew = Given(reason=category.code, category=category.code, filing_condition=condition)
             work.move("set_category", work.as_actor(), anew)
+            work.note_limit(before)
     work.move("set_place", work.as_actor(), Given(place=(point.lon, point.lat)))
     routed = answer_for(session, placed, category, now)
-    limits = [item for item in incident.reason if item["code"].startswith("limit.")]
+    known = work.values.get("reason", incident.reason)
+    limits = [item for item in known if item["code"].startswith("limit.")]
     work.values |= {
         **place_values(placed),
         "cell_code": cell_of(session, placed),

@@ -33,7 +33,10 @@ _TOLD = {
     "refuse_extension": "extension_refused",
     "suspend": "suspended",
     "refuse_suspension": "suspension_refused",
+    "set_condition": "limit_changed",
 }
+# Moves that change the limit of work under way.
+LIMITING = ("set_category", "set_condition")
 
 
 class Work(TasksInHand):
@@ -50,16 +53,19 @@ class Work(TasksInHand):
         """A move of the incident itself, and what follows from it."""
         self._count_tasks()
         self._done_at(asked, None)
-        actor, given = self.as_actor(), self._given(asked)
+        actor, given, before = self.as_actor(), self._given(asked), self.limit_now()
         if asked.move == "set_category":
             category = self.catalogue.category_at(asked.category, self.now)
             if category is not None:
-                given = replace(given, filing_condition=self.set_category(category))
-        elif asked.move == "file":
+                code = self.set_category(category, asked.condition)
+                given = replace(given, filing_condition=code)
+        elif asked.move == "file" or (asked.move == "set_condition" and asked.condition):
             condition = self.catalogue.condition(asked.condition, self.category(), self.now)
             given = replace(given, filing_condition=condition.code if condition else None)
             self.values["condition_id"] = condition.id if condition else None
         self.move(asked.move, actor, given, self._told_beside(asked))
+        if asked.move in LIMITING:
+            self.note_limit(before)
         self._after(asked)
         self._follow()
 
@@ -238,8 +244,11 @@ class Work(TasksInHand):
         category = self.category()
         placement = stored_placement(self.session, self.incident)
         routed = answer_for(self.session, placement, category, self.now)
-        decided_anew = ("person.", "limit.", "post.", "category.")
-        kept = [r for r in self.incident.reason if not r["code"].startswith(decided_anew)]
+        # Work under way has its limit already, and the reason of it.
+        limit = () if self.state in AT_WORK else ("limit.",)
+        decided_anew = ("person.", "post.", "category.", *limit)
+        known = self.values.get("reason", self.incident.reason)
+        kept = [r for r in known if not r["code"].startswith(decided_anew)]
         anew = [r.plain() for r in routed.reasons if r.code.startswith(decided_anew)]
         self.values["reason"] = [*kept, *anew]
         self.note_decision(placement, answerer_of(routed), category)

@@ -27,6 +27,7 @@ from api.routes.ground import geojson
 from dispatch import evidence as evidence_store
 from dispatch import overview
 from dispatch.catalogue import CategoryFacts
+from dispatch.duplicates import rules_of
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
 from dispatch.suggest_kept import suggestions as suggested
@@ -155,7 +156,8 @@ def near(
     ground, _ = services.desk.read(session)
     if ground is None:
         return []
-    found = overview.neighbours(session, ground.town.plane_epsg, (lon, lat, "", ""), now)
+    new, rules = (lon, lat, "", ""), rules_of(services.desk.settings)
+    found = overview.neighbours(session, ground.town.plane_epsg, new, now, rules=rules)
     nearest = sorted(found, key=lambda each: float(each["distance_m"]))[:MOST_NEAR]
     return [
         {

@@ -10,6 +10,7 @@ from api.auth import Account
 from api.deps import DbSession, Now, Reach, ServicesDep, allowed
 from api.routes.incidents import PROBLEMS, AskedFilter
 from dispatch import overview
+from dispatch.duplicates import rules_of
 from grid.core.datums import to_wgs84
 from grid.core.errors import Conflict
 from maps.frames import grids_at_a_glance
@@ -56,7 +57,8 @@ def neighbours(
         raise Conflict("town.empty")
     x, y = to_wgs84(lon, lat, datum)
     new = (float(x), float(y), category, q)
-    return overview.neighbours(session, ground.town.plane_epsg, new, now, scope)
+    rules = rules_of(services.desk.settings)
+    return overview.neighbours(session, ground.town.plane_epsg, new, now, scope, rules=rules)
 
 
 @router.get("/on-duty", responses=PROBLEMS)

@@ -57,6 +57,12 @@ class TownSettings(BaseSettings):
     linkage: Literal["category", "by_hand"] = "category"
     machine_m: float = Field(default=20.0, gt=0, le=200)
     machine_minutes: float = Field(default=60.0, gt=0, le=10_080)
+    alike_sure_m: float = Field(default=15.0, ge=0, le=500)
+    alike_reach_m: float = Field(default=80.0, gt=0, le=500)
+    alike_half_life_hours: float = Field(default=24.0, gt=0, le=720)
+    alike_window_hours: float = Field(default=168.0, gt=0, le=2160)
+    alike_shown_from: float = Field(default=0.5, ge=0, le=1)
+    alike_flagged_from: float = Field(default=0.75, ge=0, le=1)
     position_days: int = Field(default=30, ge=1)
     done_at_hours: float = Field(default=24.0, ge=0, le=240)
 

@@ -18,7 +18,7 @@ from PIL import Image
 from api.services import Services
 from dispatch.evidence_store import S3Store
 from grid.core.settings import StoreSettings
-from tests.unit.test_media import PDF, film
+from tests.media_files import HELLO, film, ogg, pdf, telling_film
 from tests.web import Office, office
 
 BUCKET, KEY = "gridward", "town"
@@ -145,20 +145,36 @@ def test_a_photograph_loses_its_notes_and_keeps_its_distance(
     assert desk.get("cleaner", path).status_code == 403
 
 
-def test_clips_and_documents_are_kept_as_they_came(desk: Office, incident: dict[str, Any]) -> None:
+def test_clips_and_documents_lose_their_notes(desk: Office, incident: dict[str, Any]) -> None:
     number = incident["number"]
-    clip = piece(desk, number, sent(desk, number, film(), stage="after"))
+    made = telling_film(b"isom")
+    clip = piece(desk, number, sent(desk, number, made, stage="after"))
     assert (clip["kind"], clip["media_type"], clip["thumbnail_url"]) == ("video", "video/mp4", None)
-    headers = {"Authorization": f"Bearer {desk.token('dispatcher')}", "Range": "bytes=0-7"}
-    part = desk.client.get(clip["url"], headers=headers)
-    assert (part.status_code, part.content) == (206, film()[:8])
-    paper = piece(desk, number, sent(desk, number, PDF, stage="during"))
+    headers = {"Authorization": f"Bearer {desk.token('dispatcher')}"}
+    whole = desk.client.get(clip["url"], headers=headers).content
+    assert len(whole) == len(made)
+    assert HELLO in whole
+    assert b"39.5" not in whole
+    part = desk.client.get(clip["url"], headers={**headers, "Range": "bytes=0-7"})
+    assert (part.status_code, part.content) == (206, whole[:8])
+    # What it said stands apart, for the desk alone.
+    path = f"/incidents/{number}/evidence/{clip['id']}/metadata"
+    notes = desk.get("dispatcher", path).json()
+    assert (notes["lon"], notes["lat"], notes["Model"]) == (116.25, 39.5, "Phone 7")
+    assert notes["sent_sha256"] == hashlib.sha256(made).hexdigest()
+    assert desk.get("cleaner", path).status_code == 403
+    paper = piece(desk, number, sent(desk, number, pdf(), stage="during"))
     given = desk.get("dispatcher", paper["url"].removeprefix("/api/v1"))
-    assert given.content == PDF
+    assert given.content.startswith(b"%PDF-")
+    assert b"Wang Wu" not in given.content
     assert given.headers["content-disposition"].startswith("attachment")
     assert "sandbox" in given.headers["content-security-policy"]
-    voice = piece(desk, number, sent(desk, number, b"OggS" + bytes(50), stage="after"))
-    assert (voice["kind"], voice["stage"]) == ("voice", "during")
+    said = desk.get("dispatcher", f"/incidents/{number}/evidence/{paper['id']}/metadata").json()
+    assert said["Author"] == "Wang Wu"
+    # A voice note belongs to the stage at which it was spoken.
+    for stage in ("before", "during", "after"):
+        voice = piece(desk, number, sent(desk, number, ogg(f"STAGE={stage}"), stage=stage))
+        assert (voice["kind"], voice["stage"]) == ("voice", stage)
     # No clip takes the place of the photograph that is needed.
     stages = {e["stage"] for e in desk.get("dispatcher", f"/incidents/{number}").json()["evidence"]
               if e["kind"] == "photo"}  # fmt: skip
@@ -171,8 +187,10 @@ def test_clips_and_documents_are_kept_as_they_came(desk: Office, incident: dict[
         (b"<html><script>alert(1)</script></html>", "evidence.not_a_photo"),
         (b"\xff\xd8\xff\xe0" + b"<script>" * 40, "evidence.not_a_photo"),
         (film()[:-3], "evidence.broken_clip"),
-        (PDF[:-9], "evidence.broken_document"),
-        (PDF[:9] + bytes(3_000_000) + PDF[9:], "evidence.too_large"),
+        (b"OggS" + bytes(50), "evidence.broken_clip"),
+        (pdf()[:-9], "evidence.broken_document"),
+        (pdf(password="1"), "evidence.document_locked"),
+        (pdf()[:9] + bytes(3_000_000), "evidence.too_large"),
     ],
 )
 def test_what_is_not_evidence_is_refused(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from api.services import Services
+from api.worker import work
+from dispatch.steps import Actor, Asked, make_move
 from grid.core.settings import NoticeSettings, Settings
 from tests.acceptance.site import category_of
+from tests.partners import partners, wait_until
 from tests.web import Office, office
 
 REPORT = {
@@ -120,6 +125,67 @@ def test_contacts_belong_to_the_administrator_and_hide_their_keys(desk: Office) 
         assert code(desk.post("admin", "/contacts", wrong), status) == why
     ended = desk.ask("admin", "DELETE", f"/contacts/{made.json()['id']}")
     assert ended.status_code == 204
+
+
+def test_feishu_is_kept_by_its_own_address_and_hides_its_key(desk: Office) -> None:
+    token = "abcdefgh-1234-5678-9abc-def012345678"
+    for url in (f"feishu://{token}", f"lark://{token}"):
+        made = desk.post("admin", "/contacts", {"role": "dispatcher", "kind": "feishu", "url": url})
+        assert made.status_code == 201, made.text
+        listed = desk.get("admin", "/contacts").json()
+        (mine,) = [item for item in listed if item["id"] == made.json()["id"]]
+        assert mine["kind"] == "feishu"
+        assert token not in mine["url"]
+        assert desk.ask("admin", "DELETE", f"/contacts/{mine['id']}").status_code == 204
+    for url in (f"dingtalk://{token}", "feishu://", "https://open.feishu.cn/x"):
+        asked = {"role": "dispatcher", "kind": "feishu", "url": url}
+        assert code(desk.post("admin", "/contacts", asked), 422) == "contact.url_bad"
+
+
+def test_what_was_given_up_is_listed_and_sent_again(desk: Office) -> None:
+    """By the routes alone: a partner that answers 503 for three tries, then well."""
+    quick = NoticeSettings(
+        private_networks="127.0.0.0/8", quiet_hours="", retry_seconds="0.1,0.1", send_seconds=1,
+        digest_seconds=0,
+    )  # fmt: skip
+    old = desk.services.settings
+    services = replace(desk.services, settings=Settings(old.database, old.town, old.web, quick))
+    stop = threading.Event()
+    worker = threading.Thread(target=work, args=(services, stop, ()), daemon=True)
+    with partners(there={"fail_first": 3}) as made:
+        asked = {"role": "dispatcher", "kind": "webhook", "url": made["there"].url}
+        contact = desk.post("admin", "/contacts", asked).json()["id"]
+        worker.start()
+        try:
+            given = desk.post("operator", "/incidents", REPORT).json()
+            holder = next(task["assignee"]["id"] for task in given["tasks"] if task["lead"])
+            with services.sessions() as session:
+                actor = Actor("account:cleaner", "cleaner", holder)
+                back = Asked("return_task", note="不归我")
+                make_move(session, services.desk, given["number"], back, actor, datetime.now(UTC))
+                session.commit()
+
+            def listed(state: str) -> list[dict[str, Any]]:
+                page = desk.get("dispatcher", "/notices", params={"state": state}).json()
+                return [item for item in page["items"] if item["number"] == given["number"]]
+
+            wait_until(lambda: listed("given_up"))
+            (row,) = listed("given_up")
+            assert (row["kind"], row["last_error"]) == ("returned", "http_500")
+            assert "500" in row["error"]
+            path = f"/notices/{row['id']}/send-again"
+            assert code(desk.post("cleaner", path, {}), 403) == "auth.not_permitted"
+            answer = desk.post("dispatcher", path, {})
+            assert (answer.status_code, answer.json()) == (202, {"status": "waiting"})
+            wait_until(lambda: listed("sent"))
+            assert listed("given_up") == []
+            assert len(made["there"].requests) == 4
+            # What has arrived is not sent a second time.
+            assert desk.post("dispatcher", path, {}).status_code == 409
+        finally:
+            stop.set()
+            worker.join(60)
+            desk.ask("admin", "DELETE", f"/contacts/{contact}")
 
 
 def test_a_systems_secret_is_shown_once(desk: Office) -> None:

@@ -5,18 +5,23 @@ Times by hand as in `test_walks`: office hours 08:00-12:00 and 14:00-18:00, 2026
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 from sqlalchemy import text
 
 from api.services import Services
 from dispatch.checking import check_record
+from dispatch.likeness import LikenessRules
 from dispatch.notices import spread
 from grid.core.settings import NoticeSettings
 from tests.acceptance.test_walks import GRATE, OVERFLOW, ROAD, SENT, Walk, at
 from tests.web import Office, office
+
+GATEWAY = NoticeSettings(sms_url="json://localhost")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +141,7 @@ def test_three_become_one_and_apart_again(desk: Office, town_services: Services)
     lead.go("03-02 11:30", "collector", "check_passed")
     lead.go("03-02 11:40", "watch_chief", "close", condition="06042-1")
     with town_services.sessions() as session:
-        while spread(session, NoticeSettings(sms_url="json://localhost"), at("03-02 11:41")).more:
+        while spread(session, GATEWAY, LikenessRules(), at("03-02 11:41")).more:
             pass
         finished = session.scalars(
             text(
@@ -221,12 +226,51 @@ def test_before_saving(desk: Office) -> None:
     assert desk.get("operator", "/duplicates", params=asked).json()["items"] == []
 
 
+def test_the_photographs_moment_counts_before_the_reports(desk: Office) -> None:
+    """Two reports with the same words a day apart, of which the second's photograph was taken at the first's moment.
+
+    By the reports' moments the sign of time is 0.5 (it falls by half in 24 hours), by the photograph's 1.
+    """
+    first = Walk(desk, GRATE, "05-11 09:00", "maintainer", description="雨水箅子破损")
+    second = Walk(desk, GRATE, "05-12 09:00", "maintainer", description="雨水箅子破损")
+
+    def compared() -> dict[str, Any]:
+        shown = desk.get("dispatcher", f"/incidents/{second.number}/duplicates").json()["items"]
+        found: dict[str, Any] = next(item for item in shown if item["number"] == first.number)
+        return found
+
+    before = compared()
+    assert (before["place"], before["kinship"], before["words"], before["time"]) == (1, 1, 1, 0.5)
+    # 0.35 place, 0.15 time, 0.3 category, 0.2 words.
+    assert before["score"] == pytest.approx(0.35 + 0.15 * 0.5 + 0.3 + 0.2)
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), "green").save(out, "JPEG")
+    for stage, taken_at in (
+        # Only what was seen before the work counts, and nothing from after the report.
+        ("after", "2026-05-11T09:00:00+08:00"),
+        ("before", "2026-05-12T09:30:00+08:00"),
+    ):
+        photograph(desk, second.number, out.getvalue(), stage, taken_at)
+        assert compared()["time"] == 0.5
+    photograph(desk, second.number, out.getvalue(), "before", "2026-05-11T09:00:00+08:00")
+    after = compared()
+    assert (after["time"], after["score"]) == (1, pytest.approx(1))
+
+
+def photograph(desk: Office, number: str, content: bytes, stage: str, taken_at: str) -> None:
+    sent = desk.ask(
+        "operator", "POST", f"/incidents/{number}/evidence", files={"photo": ("x", content)},
+        data={"stage": stage, "taken_at": taken_at},
+    )  # fmt: skip
+    assert sent.status_code == 201, sent.text
+
+
 def test_the_worker_flags_the_second(desk: Office, town_services: Services) -> None:
     first = Walk(desk, GRATE, "03-20 09:00", "maintainer", description="雨水箅子破损")
     second = Walk(desk, GRATE, "03-20 09:30", "maintainer", description="路边雨水箅子破了")
     version = second.body["version"]
     with town_services.sessions() as session:
-        while spread(session, NoticeSettings(), at("03-20 09:31")).more:
+        while spread(session, NoticeSettings(), LikenessRules(), at("03-20 09:31")).more:
             pass
         session.commit()
     assert "likely_duplicate" not in again(first, first.number).body["flags"]

@@ -398,3 +398,101 @@ def test_work_given_to_a_unit_is_seen_by_all_and_taken_by_one(
 def test_the_record_of_all_these_walks_is_whole(desk: Office, town_services: Services) -> None:
     with town_services.sessions() as session:
         assert [f for f in check_record(session) if f.code != "record.outside_town"] == []
+
+
+def test_another_condition_keeps_what_was_used(desk: Office) -> None:
+    """A grate's conditions: -1 two hours round the clock, -2 four working hours, -5 one working day (eight hours)."""
+    walk = Walk(desk, GRATE, WEEK, "maintainer")
+    assert walk.due() == at("03-02 11:00")
+    assert "set_condition" in desk.get("watch_chief", f"/incidents/{walk.number}").json()["moves"]
+    # Whoever files says under which condition; nobody who does the work or hands it out.
+    other = {"condition": f"{GRATE}-2", "note": "只是破损"}
+    for role in ("maintainer", "dispatcher"):
+        assert walk.refused("03-02 09:30", role, "set_condition", **other)[0] == 403
+    said = (
+        ({"note": "x"}, "move.filing_condition_missing"),
+        ({"condition": f"{GRATE}-2"}, "move.reason_missing"),
+        ({"condition": f"{ROAD}-1", "note": "x"}, "condition.unknown"),
+    )
+    for lacking, code in said:
+        assert walk.refused("03-02 09:30", "watch_chief", "set_condition", **lacking) == (422, code)
+    walk.go("03-02 09:30", "watch_chief", "set_condition", **other)
+    # Four working hours from nine: three to noon, one from two. The half hour used stays used.
+    assert walk.due() == at("03-02 15:00")
+    assert walk.told("disposal")["used_minutes"] == 30
+    assert [task["due_at"] for task in walk.body["tasks"][:1]] == [walk.body["due_at"]]
+    line = desk.get("watch_chief", f"/incidents/{walk.number}/history").json()[-1]
+    assert (line["move"], line["actor"], line["note"]) == (
+        "set_condition", "account:watch_chief", "只是破损",
+    )  # fmt: skip
+    changed = line["detail"]["limit"]
+    assert (changed["from"]["condition"], changed["to"]["condition"]) == (
+        f"{GRATE}-1",
+        f"{GRATE}-2",
+    )
+    assert (changed["from"]["value"], changed["from"]["unit"]) == (2, "hours")
+    assert datetime.fromisoformat(changed["to"]["due_at"]) == at("03-02 15:00")
+    limits = [r for r in walk.body["reasons"] if r["code"] == "limit.of_condition"]
+    assert [r["values"]["condition"] for r in limits] == [f"{GRATE}-2"]
+
+    walk.go("03-02 10:00", "watch_chief", "set_condition", condition=f"{GRATE}-5", note="堵塞")
+    # Eight working hours: three to noon, four in the afternoon, one on Tuesday morning.
+    assert walk.due() == at("03-03 09:00")
+    walk.go("03-02 10:15", "maintainer", "return_task", note="不归我")
+    assert walk.due() is None
+    me = desk.get("maintainer", "/me").json()["staff_id"]
+    walk.go("03-02 10:45", "dispatcher", "dispatch", to=me)
+    # Half an hour of working time stood still.
+    assert walk.due() == at("03-03 09:30")
+    walk.go("03-02 11:00", "watch_chief", "set_condition", condition=f"{GRATE}-1", note="移位了")
+    # 75 and 15 minutes of two hours are used: thirty are left.
+    assert walk.told("disposal")["used_minutes"] == 90
+    assert walk.due() == at("03-02 11:30")
+    # Its limit passed at 11:30; what was wrongly filed is put right all the same, and the record shows both.
+    walk.go("03-02 11:40", "watch_chief", "set_condition", condition=f"{GRATE}-2", note="并未移位")
+    assert walk.due() == at("03-02 15:30")
+    walk.go("03-02 14:00", "watch_chief", "suspend", note="等料", until="2026-03-04T09:00:00+08:00")
+    walk.go("03-02 14:10", "watch_chief", "set_condition", condition=f"{GRATE}-5", note="是堵塞")
+    assert walk.due() is None
+    # 8 hours less 75 + 75 minutes = 330 left on Wednesday at nine: 180 to noon, 150 from two.
+    walk.go("03-04 09:00", "dispatcher", "resume")
+    assert walk.due() == at("03-04 16:30")
+
+
+def test_a_category_of_another_urgency_keeps_what_was_used(desk: Office) -> None:
+    """The damaged road (five working days) is a shifted drain cover: two hours round the clock, for the same person."""
+    walk = Walk(desk, ROAD, WEEK, "maintainer")
+    # Five days of eight working hours: the same time next Monday.
+    assert walk.due() == at("03-09 09:00")
+    before = walk.body["tasks"][0]["accept_by"]
+    walk.go(
+        "03-02 09:45", "dispatcher", "set_category", category="01003", condition="01003-2", note="是井盖破损",
+    )  # fmt: skip
+    assert walk.due() == at("03-02 15:00")
+    walk.go("03-02 10:00", "dispatcher", "set_category", category="01003", note="井盖移位")
+    assert walk.tasks() == [("maintainer", "offered")]
+    assert walk.told("disposal")["used_minutes"] == 60
+    assert walk.due() == at("03-02 11:00")
+    # Two working hours to accept became ten minutes, from the moment on that the person hears of it.
+    assert datetime.fromisoformat(before) == at("03-02 11:00")
+    assert datetime.fromisoformat(walk.body["tasks"][0]["accept_by"]) == at("03-02 09:55")
+    lines = desk.get("watch_chief", f"/incidents/{walk.number}/history").json()
+    changed = [line["detail"]["limit"] for line in lines if line["move"] == "set_category"]
+    assert [(c["from"]["condition"], c["to"]["condition"]) for c in changed] == [
+        (f"{ROAD}-1", "01003-2"), ("01003-2", "01003-1"),
+    ]  # fmt: skip
+
+
+def test_a_limit_that_reaches_into_a_year_not_published_says_so(desk: Office) -> None:
+    """Five working days from 30 December 2026 end in 2027, whose shifted days nobody has published."""
+    walk = Walk(desk, ROAD, "2026-12-30 09:00", "maintainer")
+    said = {item["code"]: item["values"] for item in walk.body["reasons"]}
+    assert said["limit.unofficial_year"] == {"year": 2027}
+    assert "2027年放假调休尚未公布" in walk.body["reason"]
+    assert walk.told("disposal")["unofficial"] is True
+    english = desk.get("operator", f"/incidents/{walk.number}", headers={"Accept-Language": "en"})
+    assert "2027" in english.json()["reason"]
+    # Two hours round the clock need no calendar.
+    other = Walk(desk, GRATE, "2026-12-31 23:00", "maintainer")
+    assert "limit.unofficial_year" not in {item["code"] for item in other.body["reasons"]}
+    assert other.told("disposal")["unofficial"] is False

@@ -20,6 +20,7 @@ from dispatch.contacts import Contact
 from dispatch.doors import parse_networks
 from dispatch.incidents import add_notice
 from dispatch.intake import Report, take_in
+from dispatch.likeness import LikenessRules
 from dispatch.notices import spread
 from dispatch.steps import Actor, Asked, make_move
 from grid.core.settings import NoticeSettings, Settings
@@ -215,7 +216,7 @@ def leave(services: Services, session: Session, person: int, count: int, **detai
 def claimed(services: Services, session: Session, at: datetime) -> list[int]:
     """How many deliveries each claimed message holds."""
     settings, zone = services.settings.notices, services.settings.town.zone
-    spread(session, settings, at)
+    spread(session, settings, LikenessRules(), at)
     return [len(b.ids) for b in notice_queue.claim(session, 1, {}, 32, settings, zone, at)]
 
 
@@ -279,8 +280,8 @@ def test_units_roles_and_kinds(services: Services) -> None:
         incident = int(session.scalar(text("select max(id) from incident")) or 0)
         add_notice(session, incident, person, "task_offered", {}, now())
         add_notice(session, incident, None, "returned", {}, now(), audience="role:dispatcher")
-        spread(session, services.settings.notices, now())
-        spread(session, services.settings.notices, now())
+        spread(session, services.settings.notices, LikenessRules(), now())
+        spread(session, services.settings.notices, LikenessRules(), now())
         lanes = session.execute(
             text("select d.lane, n.kind from delivery d join notice n on n.id = d.notice_id")
         ).all()

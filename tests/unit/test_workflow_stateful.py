@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from dispatch.progress import (
     facts_after,
     facts_now,
     follow_ups,
+    queues,
     quick_path,
 )
 from dispatch.workflow import allowed, check_move, is_doer
@@ -247,7 +249,8 @@ class Workflow(RuleBasedStateMachine):
         self.passed_check = name == "check_passed" or (
             self.passed_check and self.facts.state in (State.PENDING_CLOSE, State.CLOSED)
         )
-        fields = {"move": name, "who": actor.person, "to": self.facts.state.value, "at": self.now}
+        states = {"from": facts.state.value, "to": self.facts.state.value}
+        fields = {"move": name, "who": actor.person, **states, "at": self.now}
         self.lines.append(chain.make_line(self.lines[-1] if self.lines else None, fields))
 
     def never(self, name: str, actor: Actor, facts: Facts) -> None:
@@ -317,6 +320,38 @@ class Workflow(RuleBasedStateMachine):
         }
         waiting = moves or self.facts.state is State.DISPOSED or self.facts.open_tasks
         assert waiting, f"nothing leads on from {self.facts.state}"
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        """What the lines tell one by one is what the facts tell together."""
+        if not hasattr(self, "lines"):
+            return
+        moves = Counter(str(line.fields["move"]) for line in self.lines)
+        changed = [line.fields for line in self.lines if line.fields["from"] != line.fields["to"]]
+        came, left = (Counter(fields[way] for fields in changed) for way in ("to", "from"))
+        for state in State:
+            here = came[state.value] - left[state.value] + (state is State.REPORTED)
+            assert here == (self.facts.state is state), state
+        assert self.facts.reworks == moves["check_failed"] + moves["reject_result"]
+        assert self.facts.reopened == moves["reopen"]
+        assert self.facts.suspensions == moves["suspend"]
+        again = moves["reopen"] + moves["unmerge"] + moves["doubt_fix"]
+        assert sum(came[state.value] for state in ENDED) - again == self.facts.ended
+        # Whatever was let in is open, or ended as one of these.
+        let_in = self.facts.state not in (State.REPORTED, State.VERIFYING, State.REFUSED)
+        if let_in and self.facts.state not in (State.MERGED, State.FIXED_ON_SPOT):
+            assert moves["accept"] + moves["doubt_fix"]
+
+    @invariant()
+    def it_waits_in_one_queue_or_with_somebody(self) -> None:
+        if not hasattr(self, "facts"):
+            return
+        waiting = queues(self.facts)
+        assert len(waiting) == len(set(waiting))
+        if self.facts.ended:
+            assert waiting == ()
+        elif self.facts.state not in (State.DISPATCHED, State.IN_DISPOSAL):
+            assert waiting
 
     @invariant()
     def the_chain_stays_whole(self) -> None:

@@ -8,8 +8,8 @@ import { readyReplies, residentWords } from "./ready.js";
 export const NEEDS = JSON.parse(document.getElementById("move-needs")?.textContent || "{}");
 const MAIN = ["accept", "file", "dispatch", "check_passed", "close", "send_check", "resume", "grant_extension", "verify_confirmed"];
 const DANGER = new Set(["void", "refuse", "decline", "force_close", "check_failed", "reject_result"]);
-// The place and the category are set in boxes of their own; photographs are taken on the phone.
-const ELSEWHERE = new Set(["set_place", "set_category", "found_and_fixed"]);
+// The place and the category are set in boxes of their own; photographs are taken on the phone; the form has no choice of conditions yet.
+const ELSEWHERE = new Set(["set_place", "set_category", "found_and_fixed", "set_condition"]);
 const PERSON = ["to", "to_or_unit"];
 
 export function movesBox(incident, { grids, onDone }) {

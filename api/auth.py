@@ -21,6 +21,8 @@ from grid.core.errors import BadInput, NotAllowed
 FAILURES_BEFORE_LOCK = 5
 LOCK_TIME = timedelta(minutes=15)
 SHORTEST_PASSWORD = 8
+# A session that lasts on with its use is written anew so often, not at each request.
+RENEWED_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,22 @@ def give_key(
     )
     session.execute(delete(AccessKey).where(AccessKey.expires_at < now))
     return secret, known_as(row, csrf, scopes)
+
+
+def renew(session: Session, secret: str, now: datetime, lasting: timedelta) -> bool:
+    """Lets a session last on from now; whether that was due (at most once in RENEWED_EVERY)."""
+    renewed = session.scalar(
+        update(AccessKey)
+        .where(
+            AccessKey.secret_hash == digest(secret),
+            AccessKey.kind == "session",
+            AccessKey.expires_at > now,
+            AccessKey.expires_at < now + lasting - RENEWED_EVERY,
+        )
+        .values(expires_at=now + lasting)
+        .returning(AccessKey.account_id)
+    )
+    return renewed is not None
 
 
 def sign_out(session: Session, secret: str) -> None:

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
@@ -18,6 +20,8 @@ import orjson
 import psycopg
 from sse_starlette import ServerSentEvent
 
+from api import live_readers
+from api.live_readers import Reader
 from api.services import Services
 from dispatch.incidents import LIVE_CHANNEL
 from dispatch.reading import live_since, newest_live_id
@@ -36,12 +40,22 @@ PAUSE_SECONDS = 0.1
 STOP_AGAIN_SECONDS = 1.0
 
 
+@dataclass(eq=False, slots=True)
+class Stream:
+    """One open stream: who reads it, and what waits to be sent; None in the queue is its end."""
+
+    reader: Reader
+    queue: asyncio.Queue[dict[str, Any] | None] = field(
+        default_factory=lambda: asyncio.Queue(QUEUE_LENGTH)
+    )
+
+
 class LiveFeed:
     """Fans committed changes out to the streams of this process."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._streams: set[asyncio.Queue[dict[str, Any] | None]] = set()
+        self._streams: set[Stream] = set()
         self._woken = asyncio.Event()
         self._last_id = 0
         self._sent: set[int] = set()
@@ -50,12 +64,14 @@ class LiveFeed:
     async def start(self) -> None:
         """Begins to listen; to be stopped with `stop`."""
         self._last_id = await anyio.to_thread.run_sync(self._newest)
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._pump())]
+        self._tasks = [
+            asyncio.create_task(work()) for work in (self._listen, self._pump, self._look_again)
+        ]
 
     async def stop(self) -> None:
         """Ends the streams and the listening connection."""
         for stream in self._streams:
-            stream.put_nowait(None)
+            stream.queue.put_nowait(None)
         # Asked again: a library may take a cancellation for its own when a message comes at the same turn.
         while waiting := [task for task in self._tasks if not task.done()]:
             for task in waiting:
@@ -63,30 +79,33 @@ class LiveFeed:
             await asyncio.wait(waiting, timeout=STOP_AGAIN_SECONDS)
 
     async def events(
-        self, last_event_id: str | None, scope: Scope | None = None
+        self, last_event_id: str | None, reader: Reader
     ) -> AsyncIterator[ServerSentEvent]:
         """The stream of one reader: what it missed since `last_event_id`, then what comes.
 
-        A reader with a `scope` hears only of what lies within it.
+        Who has no id yet is told the newest one, so that nothing is missed over a line that breaks before the first
+        change. A reader with a scope hears only of what lies within it. The stream ends when its reader may read no longer.
         """
-        queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(QUEUE_LENGTH)
-        self._streams.add(queue)
+        stream = Stream(reader)
+        self._streams.add(stream)
         try:
             yield ServerSentEvent(comment="gridward", retry=RETRY_MS)
             if last_event_id and last_event_id.isdigit():
                 since = max(0, int(last_event_id) - MARGIN)
                 while missed := await anyio.to_thread.run_sync(self._since, since):
                     for before in missed:
-                        if await self._shown(before, scope):
+                        if await self._shown(before, stream.reader.scope):
                             yield _message(before)
                     since = missed[-1]["id"]
                     if len(missed) < BATCH:
                         break
-            while (event := await queue.get()) is not None:
-                if await self._shown(event, scope):
+            else:
+                yield ServerSentEvent(data="{}", event="hello", id=str(self._last_id))
+            while (event := await stream.queue.get()) is not None:
+                if await self._shown(event, stream.reader.scope):
                     yield _message(event)
         finally:
-            self._streams.discard(queue)
+            self._streams.discard(stream)
 
     @property
     def readers(self) -> int:
@@ -99,6 +118,31 @@ class LiveFeed:
     def _within(self, scope: Scope, number: str) -> bool:
         with self._services.sessions() as session:
             return visible(session, scope, number)
+
+    async def _look_again(self) -> None:
+        while True:
+            await asyncio.sleep(live_readers.CHECK_SECONDS)
+            streams = list(self._streams)
+            if not streams:
+                continue
+            try:
+                found = await anyio.to_thread.run_sync(
+                    self._looked_at, [each.reader for each in streams]
+                )
+            except Exception:
+                # Without an answer of the database there is nothing to be told either.
+                LOG.exception("live feed could not look at its readers again")
+                continue
+            for stream in streams:
+                reader = found[stream.reader]
+                if reader is None:
+                    self._end(stream)
+                else:
+                    stream.reader = reader
+
+    def _looked_at(self, readers: list[Reader]) -> dict[Reader, Reader | None]:
+        with self._services.sessions() as session:
+            return live_readers.looked_at(session, readers, datetime.now(UTC))
 
     def _newest(self) -> int:
         with self._services.sessions() as session:
@@ -154,15 +198,18 @@ class LiveFeed:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _fan_out(self, event: dict[str, Any]) -> None:
-        for queue in list(self._streams):
+        for stream in list(self._streams):
             try:
-                queue.put_nowait(event)
+                stream.queue.put_nowait(event)
             except asyncio.QueueFull:
                 # A reader that does not read is let go; it comes back with its last id.
-                self._streams.discard(queue)
-                with contextlib.suppress(asyncio.QueueEmpty):
-                    queue.get_nowait()
-                queue.put_nowait(None)
+                self._end(stream)
+
+    def _end(self, stream: Stream) -> None:
+        self._streams.discard(stream)
+        if stream.queue.full():
+            stream.queue.get_nowait()
+        stream.queue.put_nowait(None)
 
 
 def _message(event: dict[str, Any]) -> ServerSentEvent:

@@ -41,6 +41,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "field": POST_ROLES | {"collector"},
     # Who is on a shift, and where they were last.
     "see_duty": DESK_ROLES | {"unit_head", "leader"},
+    # How far from the incident a step was made; where, only with `see_duty`.
+    "see_step_distance": DESK_ROLES | {"unit_head", "leader", "collector"},
 }
 
 

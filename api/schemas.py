@@ -84,6 +84,10 @@ class MoveIn(BaseModel):
     after_lead: bool = False
     # When it was done, by a phone that had no network; counts where it can be true.
     done_at: AwareDatetime | None = None
+    # Where the phone was then (WGS 84), and by how much that may err.
+    lon: float | None = Field(default=None, ge=-180, le=180, strict=True)
+    lat: float | None = Field(default=None, ge=-90, le=90, strict=True)
+    accuracy_m: float | None = Field(default=None, ge=0, le=1_000_000)
 
 
 class PlaceIn(BaseModel):

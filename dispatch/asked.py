@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatch import workflow as flow
+from dispatch.step_places import MadeAt
 
 POSTS = frozenset({"officer", "cleaner", "gardener", "maintainer"})
 # Moves whose `to` names a person or a unit.
@@ -58,6 +59,8 @@ class Asked:
     rule: str | None = None
     done_at: datetime | None = None
     rating: str | None = None
+    # Where the phone was when it was made.
+    made_at: MadeAt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,7 @@ def end_forgotten(session: Session, now: datetime) -> int:
 
 
 def forget_positions(session: Session, now: datetime, keep: timedelta) -> int:
-    """Takes positions away, and the places of signing in and out, that are older than `keep`; how many."""
+    """Takes positions away, and the places of signing in and out and of steps, that are older than `keep`; how many."""
     before = {"before": now - keep}
     session.execute(
         text(
@@ -244,6 +244,7 @@ def forget_positions(session: Session, now: datetime, keep: timedelta) -> int:
         ),
         before,
     )
+    session.execute(text("delete from step_place where at < :before"), before)
     gone = session.execute(text("delete from position where at < :before returning 1"), before)
     return len(gone.all())
 

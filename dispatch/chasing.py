@@ -96,7 +96,11 @@ _TELL = text(f"""
         and d.queue is null and d.due_at < :now and d.status in ('dispatched', 'in_disposal')
         returning i.id
     ), live as (
-        insert into live_event (at, incident_id) select :now, id from red returning id
+        -- Also what waits in another queue and so never gets into that of the overdue.
+        insert into live_event (at, incident_id) select :now, id from (
+            select id from red union
+            select incident_id from occasion where clock = 'disposal' and share = 1 and occasion_at = due_at
+        ) turned returning id
     )
     select (select count(*) from due) as taken, (select count(*) from told) as told,
         (select count(*) from red) as red,

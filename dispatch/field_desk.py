@@ -33,6 +33,7 @@ _TASKS = """
         where i.id = t.incident_id and i.ended_at is null))
     order by t.due_at nulls last, t.id
 """
+_TO_CHECK = "status in ('verifying', 'checking')"
 # Degrees are wide enough a net for the index; the metres decide.
 _EARLIER = """
     select n.id, e.number, e.status, e.reported_at, e.ended_at, c.name_zh, c.name_en,
@@ -59,14 +60,19 @@ def tasks_for(session: Session, staff_id: int, since: datetime) -> list[dict[str
 
 
 def checks_for(session: Session) -> list[dict[str, Any]]:
-    """Incidents whose report waits to be verified or whose result waits to be checked, oldest first."""
+    """Incidents whose report waits to be verified or whose result waits to be checked: the CHECKS_MOST due first."""
     found = _incidents(
         session,
-        "i.id in (select id from incident where status in ('verifying', 'checking')"
-        " order by reported_at limit :most)",
+        f"i.id in (select id from incident where {_TO_CHECK}"  # noqa: S608
+        " order by due_at nulls last, reported_at limit :most)",
         most=CHECKS_MOST,
     )
     return list(found.values())
+
+
+def count_checks(session: Session) -> int:
+    """How many incidents wait to be verified or checked, those beyond CHECKS_MOST too."""
+    return int(session.scalar(text(f"select count(*) from incident where {_TO_CHECK}")) or 0)  # noqa: S608
 
 
 def earlier_at(session: Session, ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:

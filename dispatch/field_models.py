@@ -1,7 +1,7 @@
 """Tables of the people in the street: their shifts, where they were on them, what they walked past, what their phones sent.
 
-Positions are personal data: they exist only within a shift and are forgotten after a set time
-(`dispatch/attendance.py`); which segments a shift covered stays.
+Positions are personal data: they exist only within a shift, or with a step of the work, and are forgotten after a set
+time (`dispatch/attendance.py`); which segments a shift covered stays.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
+    Integer,
     Text,
 )
 from sqlalchemy import text as sql
@@ -84,6 +85,19 @@ class PatrolCover(Base):
         ForeignKey("segment.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     share: Mapped[float] = mapped_column(Float)
+
+
+class StepPlace(Base):
+    """Where a step of an incident's record was made; forgotten like positions, its distance stays in the line."""
+
+    __tablename__ = "step_place"
+
+    incident_id: Mapped[int] = mapped_column(
+        ForeignKey("incident.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    point: Mapped[WKBElement] = mapped_column(geometry_column_type("POINT"))
 
 
 class SentOnce(Base):

@@ -30,6 +30,7 @@ from dispatch.models import Incident
 from dispatch.moves import ENDED, TASK_OPEN, State, TaskState
 from dispatch.placing import Placement
 from dispatch.standing import accept_by, advance, from_json, stage_limits
+from dispatch.step_places import MadeAt, keep_place
 
 AT_WORK = frozenset({State.DISPATCHED, State.IN_DISPOSAL})
 UNENDED = TASK_OPEN | {TaskState.WAITING}
@@ -56,6 +57,8 @@ class InHand:
         self.values: dict[str, Any] = {}
         # What each task was when the incident was merged; `dispatch/merging.py` reads it from the record.
         self.kept_tasks: list[dict[str, Any]] = []
+        # Where the actor's own step was made, and the position of its line.
+        self.made_at: tuple[MadeAt, int] | None = None
         self._round = max((task.round for task in self.tasks), default=0)
 
     @property
@@ -193,7 +196,7 @@ class InHand:
                 task.due_at = values["due_at"]
         self.session.flush()
         incidents.change_incident(self.session, self.incident, values)
-        incidents.write_history(
+        first_seq = incidents.write_history(
             self.session,
             self.incident.id,
             self.incident.number,
@@ -201,6 +204,9 @@ class InHand:
             [who for who, _ in self.lines],
             self.now,
         )
+        if self.made_at is not None:
+            place, line = self.made_at
+            keep_place(self.session, self.incident.id, first_seq + line, place, self.done.at)
         self.keep_plan()
         incidents.announce(self.session, self.incident.id, self.now)
 

@@ -154,8 +154,8 @@ def write_history(
     at: datetime,
     *,
     first: bool = False,
-) -> None:
-    """Appends lines to an incident's record, each chained to the one before by its hash."""
+) -> int:
+    """Appends lines to an incident's record, each chained to the one before by its hash; the first one's `seq`."""
     seq, previous = 0, GENESIS
     if not first:
         last = session.execute(
@@ -176,6 +176,7 @@ def write_history(
     # Only what follows without a gap belongs together: a rolled back attempt may have left a range.
     first_seq, last_seq = rows[0]["seq"], rows[-1]["seq"]
     written[incident_id] = (begun if ended + 1 == first_seq else first_seq, last_seq)
+    return int(first_seq)
 
 
 def chained(

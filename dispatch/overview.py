@@ -5,8 +5,9 @@ What is read here is bounded by what a screen can show, whatever the number of i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -24,6 +25,10 @@ from grid.shifts import off_shift
 MOST_MARKS = 1_000
 MOST_CLUSTERS = 4_000
 
+LAMPS = ("waiting", "green", "amber", "red", "red")
+# The last of LAMPS: red for more than a day past its limit.
+WORST = 4
+BADLY = timedelta(days=1)
 _RED = (
     "(i.ended_at is null and i.reply_due_at < :now) or (i.dispatched_at is not null"
     " and i.due_at < coalesce(i.disposed_at, i.ended_at, :now))"
@@ -31,10 +36,11 @@ _RED = (
 _AMBER = "i.dispatched_at is not null and i.amber_at <= coalesce(i.disposed_at, i.ended_at, :now)"
 _LAMP = (
     "case when i.ended_at is not null and i.reply_due_at is null and i.due_at is null then null"
+    " when i.ended_at is null and i.dispatched_at is not null"
+    f" and i.due_at < coalesce(i.disposed_at, :now) - :badly then {WORST}"
     f" when {_RED} then 3 when {_AMBER} then 2"
     " when i.dispatched_at is not null and i.due_at is not null then 1 else 0 end"
 )
-LAMPS = ("waiting", "green", "amber", "red")
 
 
 def queue_numbers(session: Session, now: datetime, scope: Scope | None = None) -> dict[str, int]:
@@ -62,13 +68,14 @@ class Marks:
 
 
 def marks(session: Session, asked: IncidentFilter, now: datetime, cell: float) -> Marks:
-    """The places of every incident of a filter (give it a bbox): number, lon, lat, status, lamp · lon, lat, count, lamp.
+    """The places of every incident of a filter (give it a bbox): number, lon, lat, status, lamp, worst · lon, lat, count,
+    lamp, worst.
 
-    A cluster's lamp is its worst; a cell with one incident alone gives its number too.
+    A cluster's lamp is its worst; a cell with one incident alone gives its number too. `worst`: overdue by more than BADLY.
     """
     where = where_of(asked)
     where.add("i.point is not null")
-    values = {**where.values, "now": now, "cell": cell}
+    values = {**where.values, "now": now, "cell": cell, "badly": BADLY}
     rows = session.execute(
         text(
             f"select i.number, st_x(i.point) as lon, st_y(i.point) as lat, i.status,"  # noqa: S608 (our own text)
@@ -90,7 +97,13 @@ def marks(session: Session, asked: IncidentFilter, now: datetime, cell: float) -
     ).all()
     alone = [_mark(row) for row in cells if row.n == 1]
     together = [
-        {"count": row.n, "lon": row.lon, "lat": row.lat, "lamp": _lamp(row.lamp)}
+        {
+            "count": row.n,
+            "lon": row.lon,
+            "lat": row.lat,
+            "lamp": _lamp(row.lamp),
+            "worst": row.lamp == WORST,
+        }
         for row in cells
         if row.n > 1
     ]
@@ -151,8 +164,12 @@ def neighbours(
     ]
 
 
-def on_duty(session: Session, now: datetime) -> list[dict[str, Any]]:
+def on_duty(
+    session: Session, now: datetime, people: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
     """Every post of every grid at a moment, by grid and post: who holds it and whether they are there.
+
+    With `people` (ids of staff) only the posts of these; whoever stands in and is none of them is named without a number.
 
     grid, grid_name, post, staff_id, name, phone, unit, there (on duty, away, off_shift), substitute (name, phone),
     open_tasks, signed_in_at, and the last position of a shift still running: lon, lat, position_at.
@@ -164,7 +181,9 @@ def on_duty(session: Session, now: datetime) -> list[dict[str, Any]]:
             " where g.valid @> :now)"
             " select h.grid, h.grid_name, h.post, s.id as staff_id, s.name, s.phone, u.name as unit,"
             " case when a.id is not null then 'away' when o.off then 'off_shift' else 'on_duty' end"
-            " as there, sub.name as substitute, sub.phone as substitute_phone,"
+            " as there, sub.name as substitute,"
+            " case when cast(:people as bigint[]) is null or sub.id = any(:people) then sub.phone end"
+            " as substitute_phone,"
             " coalesce(k.open_tasks, 0) as open_tasks, w.began_at as signed_in_at,"
             " st_x(l.point) as lon, st_y(l.point) as lat, l.at as position_at"
             " from held h join staff s on s.id = h.staff_id left join unit u on u.id = s.unit_id"
@@ -182,11 +201,12 @@ def on_duty(session: Session, now: datetime) -> list[dict[str, Any]]:
             "  and ended_at is null order by began_at desc limit 1) w on true"
             " left join lateral (select point, at from position where attendance_id = w.id"
             "  order by at desc limit 1) l on true"
-            " where s.left_at is null or s.left_at > :now"
+            " where (s.left_at is null or s.left_at > :now)"
+            " and (cast(:people as bigint[]) is null or s.id = any(:people))"
             " order by h.grid, array_position(array['officer', 'cleaner', 'gardener', 'maintainer',"
             " 'leader'], h.post)"
         ),
-        {"now": now},
+        {"now": now, "people": None if people is None else list(people)},
     )
     return [dict(row._mapping) for row in rows]
 
@@ -216,4 +236,5 @@ def _mark(row: Any) -> dict[str, Any]:
         "lat": round(row.lat, 7),
         "status": row.status,
         "lamp": None if lamp == "waiting" else lamp,
+        "worst": row.lamp == WORST,
     }

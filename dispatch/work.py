@@ -23,6 +23,7 @@ from dispatch.placing import Placement, stored_placement
 from dispatch.progress import follow_ups
 from dispatch.reasons import reason
 from dispatch.routing import Routed
+from dispatch.step_places import is_kept, told_of
 from dispatch.tasks import Offer
 from dispatch.tasks_in_hand import TasksInHand
 from grid.core.errors import Conflict
@@ -63,7 +64,7 @@ class Work(TasksInHand):
             condition = self.catalogue.condition(asked.condition, self.category(), self.now)
             given = replace(given, filing_condition=condition.code if condition else None)
             self.values["condition_id"] = condition.id if condition else None
-        self.move(asked.move, actor, given, self._told_beside(asked))
+        self.move(asked.move, actor, given, self._told_beside(asked) | self._told_place(asked))
         if asked.move in LIMITING:
             self.note_limit(before)
         self._after(asked)
@@ -95,7 +96,7 @@ class Work(TasksInHand):
             self._end(task, state, asked.note)
         stands = self.state.value
         detail = {"post": task.post} | ({"to": asked.to} if asked.to is not None else {})
-        detail |= self.done.kept
+        detail |= self.done.kept | self._told_place(asked)
         self.lines.append((self.actor.key, Line(asked.move, stands, stands, asked.note, detail)))
         if asked.move == "hand_over":
             self._decided_by_hand(self._target(asked), task.post, asked.rule)
@@ -284,6 +285,16 @@ class Work(TasksInHand):
             photos=self._photos(),
             rating=asked.rating,
         )
+
+    def _told_place(self, asked: Asked) -> dict[str, Any]:
+        """What the next line says of where the actor's own step was made; its place is kept beside the record."""
+        place, actor = asked.made_at, self.actor
+        if place is None or not is_kept(
+            self.session, asked.move, actor.role, actor.staff_id, self.done.at
+        ):
+            return {}
+        self.made_at = (place, len(self.lines))
+        return dict(told_of(self.session, self.incident.id, place))
 
     def _done_at(self, asked: Asked, task: Task | None) -> None:
         """Settles which moment counts for the actor's own step, and for what happens with it."""

@@ -94,7 +94,7 @@ STORY_MESSAGES = (
         "error.",
     ),
     *("role.", "clock.", "unit.", "presence.", "near.", "reporter.", "suggest."),
-    *("told.", "ready.", "category."),
+    *("told.", "ready.", "category.", "rules.clock.", "rules.tell.", "merged."),
 )
 
 
@@ -115,10 +115,11 @@ def console(request: Request, session: DbSession, account: PageAccount, now: Now
         bounds=town_bounds(session),
         modules=MODULES,
         may_edit_replies=account.may("edit_replies"),
+        may_duty=account.may("see_duty"),
         map_pieces=map_of(request, clustered=True),
         messages=(
             *(*STORY_MESSAGES, "console.", "report.", "live.", "legend.", "filter."),
-            *("saved.", "bulk.", "duty.", "caller."),
+            *("saved.", "bulk.", "duty.", "caller.", "layers."),
         ),
         queues=QUEUES,
         always=ALWAYS,
@@ -164,8 +165,11 @@ def grids(request: Request, session: DbSession, account: PageAccount) -> Respons
             "side.",
             "console.",
             "time.",
+            "layers.",
+            "duty.",
         ),
         may_edit=account.may("edit_grids"),
+        may_duty=account.may("see_duty"),
     )
 
 
@@ -197,8 +201,9 @@ def incident(
         request,
         "incident.html",
         account=account,
+        bounds=town_bounds(session),
         map_pieces=map_of(request),
-        messages=STORY_MESSAGES,
+        messages=(*STORY_MESSAGES, "live."),
         number=number,
         needs=NEEDS,
     )

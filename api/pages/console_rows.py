@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 from api.i18n import Language, translate
 from api.schemas import lamp_of
 from dispatch import reading
+from dispatch.overview import BADLY
 from dispatch.reading import OPEN_STATUSES, IncidentFilter
 from dispatch.scope import Scope
 from maps.styles import STATUS_SHAPES
 
 # As many as a high screen shows; the script asks for more.
 FIRST_ROWS = 20
-BADLY_MINUTES = 24 * 60
 GIVEN_UP = ("withdrawn", "returned", "lapsed")
 DEFAULT_SORT = "-reported_at"
 # As the browsers' own British dates abbreviate them (js/times.js).
@@ -100,7 +100,9 @@ def shown(row: Mapping[str, Any], language: Language, now: datetime, zone: tzinf
         shape=STATUS_SHAPES.get(row["status"], "circle"),
         category=row[f"category_{language}"] or translate(language, "incident.no_category"),
         left=left(minutes, language) if running else "",
-        worst=lamp == "red" and minutes < -BADLY_MINUTES,
+        worst=lamp == "red"
+        and row["due_at"] is not None
+        and (row["disposed_at"] or now) - row["due_at"] > BADLY,
         description=row["description"] or "",
         where=" · ".join(part for part in where if part),
         chip=translate(language, f"queue.{row['queue']}" if waits else f"status.{row['status']}"),

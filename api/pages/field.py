@@ -8,10 +8,10 @@ from functools import cache
 
 from fastapi import APIRouter, Request, Response
 
-from api.deps import Lang, PageAccount, require
+from api.deps import DbSession, Lang, Now, PageAccount, require
 from api.i18n import HTML_LANG, translate
 from api.pages.console import STORY_MESSAGES
-from api.pages.rendering import FOLDER, map_of, page
+from api.pages.rendering import FOLDER, map_of, page, renew_session
 
 router = APIRouter(include_in_schema=False)
 STATIC = FOLDER / "static"
@@ -19,7 +19,7 @@ SHELL_FILES = (
     *("css/tokens.css", "css/app.css", "css/field.css", "icons.svg", "app-icon.svg"),
     *("vendor/leaflet/leaflet.js", "vendor/leaflet/leaflet.css"),
     *("js/page.js", "js/dom.js", "js/api.js", "js/messages.js", "js/times.js", "js/marks.js"),
-    *("js/ground.js", "js/photos.js"),
+    *("js/ground.js", "js/photos.js", "js/away.js"),
     *(
         f"js/field/{name}.js"
         for name in (
@@ -42,16 +42,18 @@ SHELL_FILES = (
 
 
 @router.get("/field")
-def field(request: Request, account: PageAccount) -> Response:
+def field(request: Request, account: PageAccount, session: DbSession, now: Now) -> Response:
     """My tasks on a phone; everything works without network."""
     require(account, "field")
-    return page(
+    answer = page(
         request,
         "field.html",
         account=account,
         map_pieces=map_of(request),
         messages=(*STORY_MESSAGES, "field.", "login.", "common."),
     )
+    renew_session(request, answer, session, now)
+    return answer
 
 
 @router.get("/field/sw.js")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from folium import Map
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.orm import Session
 
+from api import auth
 from api.auth import Account
 from api.deps import LANGUAGE_COOKIE, SESSION_COOKIE, get_language, get_services
 from api.i18n import HTML_LANG, LANGUAGES, messages_under, translate
@@ -123,6 +126,16 @@ def keep_session(request: Request, answer: Any, secret: str, hours: int) -> None
         samesite="lax",
         secure=get_services(request).settings.web.secure_cookies,
     )
+
+
+def renew_session(request: Request, answer: Any, session: Session, now: datetime) -> None:
+    """A phone stays signed in while it is used: its session lasts on for GRIDWARD_FIELD_SESSION_DAYS from now."""
+    days = get_services(request).settings.web.field_session_days
+    secret = request.cookies.get(SESSION_COOKIE)
+    if not secret or "authorization" in request.headers:
+        return
+    if auth.renew(session, secret, now, timedelta(days=days)):
+        keep_session(request, answer, secret, days * 24)
 
 
 def _other_language_url(request: Request, language: str) -> str:

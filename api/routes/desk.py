@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -11,8 +12,10 @@ from api.deps import DbSession, Now, Reach, ServicesDep, allowed
 from api.routes.incidents import PROBLEMS, AskedFilter
 from dispatch import overview
 from dispatch.duplicates import rules_of
+from dispatch.patrolled import patrolled
 from grid.core.datums import to_wgs84
-from grid.core.errors import Conflict
+from grid.core.errors import BadInput, Conflict
+from maps.export_filters import parse_box
 from maps.frames import grids_at_a_glance
 
 router = APIRouter(prefix="/api/v1/desk", tags=["desk"])
@@ -66,10 +69,32 @@ def on_duty(
     session: DbSession,
     now: Now,
     account: AtDesk,
-    people: Annotated[Account, Depends(allowed("see_people"), scope="function")],
+    watcher: Annotated[Account, Depends(allowed("see_duty"), scope="function")],
+    scope: Reach,
 ) -> list[dict[str, Any]]:
-    """Every post of every grid now: who holds it, whether they are there, who stands in, where they were last."""
-    return overview.on_duty(session, now)
+    """Every post of every grid now: who holds it, whether they are there, who stands in, where they were last.
+
+    Heads of units and leaders see their own people alone.
+    """
+    return overview.on_duty(session, now, None if scope is None else scope.staff_ids)
+
+
+@router.get("/patrolled", responses=PROBLEMS)
+def streets_patrolled(
+    session: DbSession,
+    account: AtDesk,
+    scope: Reach,
+    now: Now,
+    bbox: Annotated[str, Query(max_length=200)],
+    hours: Annotated[int, Query(ge=1, le=24 * 7)] = 24,
+) -> dict[str, Any]:
+    """The streets in view that shifts of the last hours came near, as GeoJSON; of one's own people where one sees no others."""
+    box = parse_box(bbox)
+    if box is None:
+        raise BadInput("bbox.unreadable", field="bbox", bbox=bbox)
+    people = None if scope is None else scope.staff_ids
+    found = patrolled(session, people, now - timedelta(hours=hours), box)
+    return {"type": "FeatureCollection", "features": found}
 
 
 @router.get("/grids", responses=PROBLEMS)

@@ -11,12 +11,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from api.auth import Account
 from api.deps import DbSession, Lang, Now, Reach, ServicesDep, allowed
 from api.i18n import Language
+from api.pages.rendering import renew_session
 from api.routes.ground import geojson
 from api.routes.incidents import PROBLEMS, actor_of
 from api.routes.notices import staff_of
 from api.schemas import incident_out, lamp_of
 from api.services import Services
-from dispatch import attendance, field_desk, reading, ready_replies, steps
+from dispatch import attendance, field_desk, reading, ready_replies, step_places, steps
 from dispatch import evidence as evidence_store
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
@@ -43,14 +44,26 @@ class PinIn(BaseModel):
 
 @router.get("/desk", responses=PROBLEMS)
 def desk(
-    session: DbSession, services: ServicesDep, account: Worker, language: Lang, now: Now
+    request: Request,
+    response: Response,
+    session: DbSession,
+    services: ServicesDep,
+    account: Worker,
+    language: Lang,
+    now: Now,
 ) -> dict[str, Any]:
-    """All that my phone keeps: tasks, checks (collectors), earlier incidents at each spot, record, shift, colleagues."""
+    """All that my phone keeps: tasks, checks (collectors), earlier incidents at each spot, record, shift, colleagues.
+
+    Of checks those due first come, `checks_total` counts all. A page's session lasts on with this.
+    """
+    renew_session(request, response, session, now)
     staff = staff_of(account)
     rows = field_desk.tasks_for(session, staff, now - ENDED_SHOWN)
-    checks = field_desk.checks_for(session) if account.role == "collector" else []
+    checker = account.role == "collector"
+    checks = field_desk.checks_for(session) if checker else []
     ids = [row["incident_id"] for row in rows] + [row["id"] for row in checks]
     earlier, lines = field_desk.earlier_at(session, ids), field_desk.lines_of(session, ids)
+    distances = step_places.distances_of(session, [row["id"] for row in checks])
     moves = steps.MoveList(session, services.desk, actor_of(account), now)
     local = now.astimezone(services.settings.town.zone)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -69,7 +82,8 @@ def desk(
             {**{k: v for k, v in row.items() if k not in hidden}, **shown(row["incident"])}
             for row in rows
         ],
-        "checks": [shown(row) for row in checks],
+        "checks": [{**shown(row), "distances": distances.get(row["id"], [])} for row in checks],
+        "checks_total": field_desk.count_checks(session) if checker else 0,
         "record": field_desk.record_of(session, staff, day, day.replace(day=1), now),
         "shift": attendance.shift_of(session, staff, now),
         "replies": ready_replies.replies_for(session, staff, language),

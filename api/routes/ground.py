@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 from api.deps import DbSession, Lang, MaybeAccount, Now, Reader, ServicesDep
 from api.routes.incidents import PROBLEMS
 from api.schemas import reason_text
+from dispatch.candidate_owners import with_owners
 from dispatch.placing import GivenPoint, find_place
 from dispatch.routing import route as route_report
 from grid.core.errors import Conflict
@@ -27,14 +28,26 @@ def geocode(
     services: ServicesDep,
     language: Lang,
     now: Now,
+    account: MaybeAccount,
     q: Annotated[str, Query(min_length=1, max_length=2000)],
+    owners: bool = False,
+    category: str | None = None,
 ) -> dict[str, Any]:
-    """Where a text lies: point, match, confidence, reading, candidates, with segment and grid."""
-    ground, _ = services.desk.read(session)
+    """Where a text lies: point, match, confidence, reading, candidates, with segment and grid.
+
+    With `owners` each candidate says who would answer there for the `category`.
+    """
+    ground, rules = services.desk.read(session)
     if ground is None:
         raise Conflict("town.empty")
-    found = find_place(session, ground, services.settings.town, now, None, (q,))
+    town = services.settings.town
+    found = find_place(session, ground, town, now, None, (q,))
     located = found.located
+    candidates = list(found.candidates)
+    if owners:
+        shown = account is not None and account.may("see_people")
+        kind = rules.category(category)
+        candidates = with_owners(session, ground, town, candidates, kind, now, with_people=shown)
     return {
         "query": q,
         "match": found.match,
@@ -47,7 +60,7 @@ def geocode(
         "segment_id": located.segment_id if located else None,
         "grid": _grid(located.grid) if located else None,
         "reading": found.reading,
-        "candidates": list(found.candidates),
+        "candidates": candidates,
         "flags": list(found.flags),
         "reason": reason_text([r.plain() for r in found.reasons], language),
     }

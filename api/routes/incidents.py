@@ -35,6 +35,7 @@ from api.schemas import (
 from api.services import Services
 from dispatch import evidence as evidence_store
 from dispatch import place_needed, reading, steps
+from dispatch.candidate_owners import with_owners
 from dispatch.chasing import chases_of
 from dispatch.intake import JustTaken
 from dispatch.media import DOCUMENT, HEAD_BYTES, PDF, VIDEO, likely_kind
@@ -42,6 +43,7 @@ from dispatch.merging import parts_of
 from dispatch.placing import GivenPoint
 from dispatch.sent_once import first_time
 from dispatch.standing import clocks_at, from_json
+from dispatch.step_places import MadeAt, places_of
 from grid.core.errors import BadInput
 from maps.export_filters import parse_box
 
@@ -86,11 +88,21 @@ class Shape:
         return {**shown, "clocks": clocks, "chases": [], "merged": []}
 
     def whole(self, row: dict[str, Any]) -> dict[str, Any]:
-        """One incident with its clocks and with whom they made us tell."""
+        """One incident with its clocks, with whom they made us tell, and with who would answer at each candidate."""
         shown = self(row)
         if self._account is None:
             return shown
-        _, catalogue = self._services.desk.read(self._session)
+        ground, catalogue = self._services.desk.read(self._session)
+        if ground is not None and row["queue"] == place_needed.QUEUE and shown["candidates"]:
+            shown["candidates"] = with_owners(
+                self._session,
+                ground,
+                self._services.settings.town,
+                shown["candidates"],
+                catalogue.category(row["category_code"]),
+                self._now,
+                with_people=self._account.may("see_people"),
+            )
         standing = from_json(row["facts"], row["clocks"])
         return {
             **shown,
@@ -192,15 +204,19 @@ def history(
     """The record of one incident, oldest line first; `actor_name` is the person behind an account.
 
     A line in which somebody was named keeps the decision in `detail.decision` (text, reading, candidates, place, grid,
-    rule, person, reason, versions of ground and rules); `why` is its reason in words.
+    rule, person, reason, versions of ground and rules); `why` is its reason in words. A step of the field says in
+    `detail.away_m` how far from the incident it was made (`off_m`: the phone's error) to whoever checks, the desk and the
+    heads, and to the one who made it; the heads and the desk get its `place` (lon, lat) as long as it is kept.
     """
     row = reading.one_incident(session, number, scope=scope)
     lines = reading.history_of(session, row["id"])
     names = names_of(session, {line["actor"] for line in lines})
     with_people = account is not None and account.may("see_people")
+    places = places_of(session, row["id"]) if account and account.may("see_duty") else {}
     return [
         {
-            **line,
+            **_with_distance(line, account),
+            **({"place": places[line["seq"]]} if line["seq"] in places else {}),
             "actor_name": names.get(line["actor"]),
             "why": reason_text(
                 line["detail"]["decision"]["reason"], language, with_people=with_people
@@ -247,6 +263,9 @@ def move(
             task=asked.task,
             after_lead=asked.after_lead,
             done_at=asked.done_at,
+            made_at=None
+            if asked.lon is None or asked.lat is None
+            else MadeAt(asked.lon, asked.lat, asked.accuracy_m),
         ),
         actor_of(account),
         now,
@@ -356,6 +375,17 @@ def evidence_metadata(
     require(account, "console")
     row = reading.one_incident(session, number, scope=scope)
     return evidence_store.notes_of(session, row["id"], evidence_id)
+
+
+def _with_distance(line: dict[str, Any], account: Account | None) -> dict[str, Any]:
+    """A line of the record, without how far its doer was for those whom that is no business of."""
+    detail = line["detail"]
+    if "away_m" not in detail and "off_m" not in detail:
+        return line
+    own = account is not None and line["actor"] == f"account:{account.username}"
+    if account is not None and (own or account.may("see_step_distance")):
+        return line
+    return {**line, "detail": {k: v for k, v in detail.items() if k not in ("away_m", "off_m")}}
 
 
 def names_of(session: Session, actors: set[str]) -> dict[str, str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth import Account
-from api.deps import DbSession, Now, Reach, allowed
+from api.deps import DbSession, Now, Reach, ServicesDep, allowed
 from api.models import PersonalRead
 from api.personal_reads import looks_at
 from api.routes.incidents import PROBLEMS
 from dispatch import personal, reading
+from dispatch.support import Said, also_reported
 
 router = APIRouter(prefix="/api/v1", tags=["reporters"])
 Entitled = Annotated[Account, Depends(allowed("see_reporter"), scope="function")]
@@ -29,6 +31,37 @@ def reporters(
             PersonalRead(at=now, account_id=account.id, incident_id=row["id"], occasion="incident")
         )
     return found
+
+
+class CallerIn(BaseModel):
+    """One more caller about an open incident: what was said, and who they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: str = Field(max_length=40)
+    description: str = Field(default="", max_length=4000)
+    name: str | None = Field(default=None, max_length=100)
+    phone: str | None = Field(default=None, max_length=40)
+
+
+@router.post("/incidents/{number}/reporters", status_code=201, responses=PROBLEMS)
+def one_more(
+    number: str,
+    asked: CallerIn,
+    session: DbSession,
+    services: ServicesDep,
+    account: Entitled,
+    scope: Reach,
+    now: Now,
+    idempotency_key: Annotated[str, Header(min_length=1, max_length=200)],
+) -> dict[str, bool]:
+    """Counts one more caller on an open incident and keeps them as its reporter; the same key once."""
+    reading.one_incident(session, number, scope=scope)
+    _, catalogue = services.desk.read(session)
+    channel = catalogue.channel(asked.channel).code
+    said = Said(channel, asked.description.strip(), asked.name or None, asked.phone or None)
+    key, actor = idempotency_key, f"account:{account.username}"
+    return {"counted": also_reported(session, number, said, key, actor, now)}
 
 
 @router.get("/callers", responses=PROBLEMS)

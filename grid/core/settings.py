@@ -78,6 +78,7 @@ class WebSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GRIDWARD_", extra="ignore")
 
     session_hours: int = Field(default=12, ge=1)
+    field_session_days: int = Field(default=14, ge=0, le=365)
     token_hours: int = Field(default=12, ge=1)
     failed_sign_ins_per_minute: int = Field(default=20, ge=1)
     open_reports_per_minute: int = Field(default=60, ge=1)

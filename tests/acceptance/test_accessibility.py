@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from api.services import Services
 from tests.acceptance.site import (
     DESKTOP,
     PHONE,
+    ROWS,
     Visit,
     category_of,
     chromium,
@@ -42,9 +43,10 @@ def number(town_services: Services) -> str:
     return report_at(town_services, spot_of(town_services), "垃圾桶满溢", category)
 
 
-def findings(seen: Visit) -> list[str]:
-    """Serious findings: rule, how many, and the first place of each."""
-    seen.page.wait_for_load_state("networkidle")
+def findings(seen: Visit, *, settled: bool = True) -> list[str]:
+    """Serious findings: rule, how many, and the first place of each; once the network is still, where it will be."""
+    if settled:
+        seen.page.wait_for_load_state("networkidle")
     seen.page.wait_for_timeout(400)
     result = Axe().run(seen.page)
     return [
@@ -59,6 +61,7 @@ PAGES = [
     ("/login", None),
     ("/report", None),
     ("/track/{number}", None),
+    ("/track/19990101-000001", None),
     ("/nowhere", None),
     ("/account", "dispatcher"),
     ("/console", "dispatcher"),
@@ -68,6 +71,8 @@ PAGES = [
     ("/console/replies", "watch_chief"),
     ("/exports", "analyst"),
     ("/maps", "analyst"),
+    ("/maps/ownership", "analyst"),
+    ("/maps/incidents", "analyst"),
     ("/field", "cleaner"),
     ("/admin", "admin"),
     ("/admin/rules", "admin"),
@@ -90,4 +95,83 @@ def test_no_page_has_a_serious_finding(
                 who = account
             seen.page.goto(base + path.replace("{number}", number))
             wrong += [f"{path} {finding}" for finding in findings(seen)]
+    assert not wrong, "\n".join(wrong)
+
+
+CONSOLE_STATES: list[tuple[str, Callable[[Page], None]]] = [
+    ("panel", lambda page: open_panel(page)),
+    ("move form", lambda page: page.click("#panel [data-move=reassign]")),
+    ("duty", lambda page: page.click("#duty-open")),
+    ("report", lambda page: fill_report(page)),
+    ("bulk", lambda page: choose_several(page)),
+]
+FIELD_STATES: list[tuple[str, Callable[[Page], None]]] = [
+    ("sheet", lambda page: open_sheet(page)),
+    ("form", lambda page: page.locator("[data-act=return]").click()),
+    ("report", lambda page: page.evaluate("document.querySelector('.tabs [data-new]').click()")),
+    ("map", lambda page: show(page, "map")),
+    ("mine", lambda page: show(page, "mine")),
+    ("box", lambda page: leave_unsent(page)),
+]
+
+
+def open_panel(page: Page) -> None:
+    page.wait_for_selector(ROWS)
+    page.click(f"{ROWS} >> nth=0")
+    page.wait_for_selector("#panel .steps li")
+
+
+def fill_report(page: Page) -> None:
+    page.keyboard.press("Escape")
+    page.click("[data-new-report]")
+    page.fill("#r-description", "垃圾桶满了")
+    page.wait_for_timeout(600)
+
+
+def choose_several(page: Page) -> None:
+    page.click("[data-close-report]")
+    page.locator(f"{ROWS} .tick").first.click()
+    page.click("[data-bulk=give]")
+
+
+def open_sheet(page: Page) -> None:
+    page.click("#tasks .task >> nth=0")
+    page.click("details.more summary")
+
+
+def show(page: Page, view: str) -> None:
+    page.evaluate("document.querySelector('#sheet [data-close]')?.click()")
+    page.wait_for_selector("#sheet", state="hidden")
+    page.click(f".tabs [data-view={view}]")
+
+
+def leave_unsent(page: Page) -> None:
+    page.context.set_offline(True)
+    page.click(".tabs [data-view=tasks]")
+    page.click("#tasks .task >> nth=0")
+    page.click("[data-act=accept]")
+    show(page, "tasks")
+    page.click("#unsent")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_state_that_work_opens_has_a_serious_finding(
+    browser: Browser, base: str, number: str, theme: str
+) -> None:
+    """What stands on a page only after a click: panels, forms, a choice of several, sheets, the outbox."""
+    language = "en" if theme == "light" else "zh"
+    phone = {"has_touch": True, "is_mobile": True, "permissions": ["geolocation"], "geolocation": {"longitude": 114.6, "latitude": 33.6}}  # fmt: skip
+    wrong: list[str] = []
+    for who, path, states, size, options in (
+        ("dispatcher", "/console", CONSOLE_STATES, DESKTOP, {}),
+        ("cleaner", "/field", FIELD_STATES, PHONE, phone),
+    ):
+        with visit(
+            browser, base, language, size, color_scheme=theme, bypass_csp=True, **options
+        ) as seen:
+            seen.sign_in(who)
+            seen.page.goto(base + path)
+            for name, reach in states:
+                reach(seen.page)
+                wrong += [f"{path} {name} {finding}" for finding in findings(seen, settled=False)]
     assert not wrong, "\n".join(wrong)

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from api import auth
 from api.cli.demonstration import SAMPLE_PASSWORD
+from api.deps import get_now
 from api.limits import RateLimits
 from api.services import Services
 from dispatch import personal
@@ -248,6 +249,65 @@ def incident_at(desk: Office, lon: float, lat: float) -> dict[str, Any]:
     assert answer.status_code == 201, answer.text
     made: dict[str, Any] = answer.json()
     return made
+
+
+def test_a_phone_stays_signed_in_by_being_used_and_is_out_at_once_when_closed(
+    desk: Office, town_services: Services
+) -> None:
+    """Ten hours after the last use of the page a desk is still in and after fourteen out; a phone is in for days."""
+    began = datetime.now(UTC)
+    app: Any = desk.client.app
+    passed = timedelta()
+    app.dependency_overrides[get_now] = lambda: began + passed
+
+    def asked(path: str) -> httpx.Response:
+        desk.client.cookies.clear()
+        return desk.client.get(path, headers={"Cookie": f"gridward_session={secret}"}, follow_redirects=False)  # fmt: skip
+
+    try:
+        for role, path, after in (
+            ("cleaner", "/api/v1/field/desk", 200),
+            ("dispatcher", "/api/v1/desk/queues", 401),
+        ):
+            passed = timedelta()
+            with town_services.sessions() as session:
+                made = auth.sign_in(session, role, SAMPLE_PASSWORD, began)
+                session.commit()
+            assert made is not None
+            secret = made[0]
+            assert ("set-cookie" in asked(path).headers) == (after == 200)
+            passed = timedelta(minutes=50)
+            assert "set-cookie" not in asked(path).headers, "not at each request"
+            passed = timedelta(hours=10)
+            renewed = asked(path)
+            assert renewed.status_code == 200
+            if after == 200:
+                assert f"gridward_session={secret}" in renewed.headers["set-cookie"]
+                assert f"Max-Age={14 * 86400}" in renewed.headers["set-cookie"]
+            passed = timedelta(days=14, hours=9)
+            assert asked(path).status_code == after
+        passed, secret = timedelta(), ""
+        with town_services.sessions() as session:
+            made = auth.sign_in(session, "gardener", SAMPLE_PASSWORD, began)
+            assert made is not None
+            secret = made[0]
+            session.commit()
+        assert asked("/field").headers["set-cookie"].startswith("gridward_session=")
+        passed = timedelta(days=15)
+        led = asked("/field")
+        assert (led.status_code, led.headers["location"]) == (303, "/login?next=/field")
+        passed = timedelta(days=1)
+        assert asked("/field").status_code == 200
+        with town_services.sessions() as session:
+            auth.set_disabled(session, "gardener", began, disabled=True)
+            session.commit()
+        assert asked("/api/v1/field/desk").status_code == 401, "a closed account is out at once"
+    finally:
+        app.dependency_overrides.clear()
+        desk.client.cookies.clear()
+        with town_services.sessions() as session:
+            auth.set_disabled(session, "gardener", began, disabled=False)
+            session.commit()
 
 
 def test_a_leader_sees_the_grids_below_and_a_unit_its_people(

@@ -189,6 +189,165 @@ def test_on_duty_tells_leave_and_who_stands_in(desk: Office, town_services: Serv
     assert desk.get("cleaner", "/desk/on-duty").status_code == 403
 
 
+def test_where_people_are_is_told_to_the_desk_and_to_their_own_heads_alone(
+    desk: Office, town_services: Services
+) -> None:
+    """DECISIONS A7: no analyst and no evaluator, a head the unit's people, a leader the line's; a number no farther."""
+    for role in ("analyst", "evaluator"):
+        refused = desk.get(role, "/desk/on-duty")
+        assert (refused.status_code, refused.json()["code"]) == (403, "auth.not_permitted")
+    everybody = {row["staff_id"] for row in desk.get("dispatcher", "/desk/on-duty").json()}
+    with town_services.sessions() as session:
+        own = {
+            "unit_head": set(
+                session.scalars(
+                    text(
+                        "select p.id from staff p join staff h on h.unit_id = p.unit_id"
+                        " join account a on a.staff_id = h.id where a.username = 'unit_head'"
+                    )
+                )
+            ),
+            "leader": set(
+                session.scalars(
+                    text(
+                        "with recursive line (id) as (select staff_id from account where username = 'leader'"
+                        " union select s.id from staff s join line on s.reports_to = line.id) select id from line"
+                    )
+                )
+            ),
+        }
+        outsider = session.scalar(
+            text("select id from staff where not id = any(:own) and phone is not null limit 1"),
+            {"own": list(own["leader"])},
+        )
+        session.execute(
+            text(
+                "insert into absence (staff_id, substitute_id, valid) select staff_id, :other,"
+                " tstzrange(now() - interval '1 hour', now() + interval '1 hour') from account"
+                " where username = 'leader'"
+            ),
+            {"other": outsider},
+        )
+        session.commit()
+    for role, people in own.items():
+        rows = desk.get(role, "/desk/on-duty").json()
+        seen = {row["staff_id"] for row in rows}
+        assert seen == people & everybody
+        assert seen < everybody
+    away = next(row for row in desk.get("leader", "/desk/on-duty").json() if row["there"] == "away")
+    assert away["substitute"]
+    assert away["substitute_phone"] is None
+    assert any(row["substitute_phone"] for row in desk.get("dispatcher", "/desk/on-duty").json())
+
+
+def test_marks_say_what_is_badly_overdue(
+    desk: Office, numbers: list[str], town_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with town_services.sessions() as session:
+        for number, ago in ((numbers[0], "25 hours"), (numbers[1], "23 hours")):
+            session.execute(
+                text("update incident set due_at = now() - cast(:a as interval) where number = :n"),
+                {"a": ago, "n": number},
+            )
+        session.commit()
+    shown = desk.get("dispatcher", "/desk/marks", params={"open": True}).json()["marks"]
+    by_number = {mark["number"]: (mark["lamp"], mark["worst"]) for mark in shown}
+    assert by_number[numbers[0]] == ("red", True)
+    assert by_number[numbers[1]] == ("red", False)
+    monkeypatch.setattr(overview, "MOST_MARKS", 1)
+    asked = {"open": True, "cell": 0.001}
+    clusters = desk.get("dispatcher", "/desk/marks", params=asked).json()["clusters"]
+    assert [c["lamp"] for c in clusters if c["worst"]] == ["red"]
+
+
+def test_one_more_caller_is_a_reporter_of_the_open_incident(
+    desk: Office, numbers: list[str], town_services: Services
+) -> None:
+    path = f"/incidents/{numbers[2]}/reporters"
+    body = {"channel": "hotline_12345", "description": "还是那堆垃圾", "name": "王女士", "phone": "13900007777"}  # fmt: skip
+    key = {"Idempotency-Key": "call-1"}
+    made = desk.ask("operator", "POST", path, json=body, headers=key)
+    assert (made.status_code, made.json()) == (201, {"counted": True})
+    again = desk.ask("operator", "POST", path, json=body, headers=key)
+    assert (again.status_code, again.json()) == (201, {"counted": False})
+    people = desk.get("dispatcher", path).json()
+    assert [(one["name"], one["phone"]) for one in people] == [("王女士", "13900007777")]
+    incident = desk.get("dispatcher", f"/incidents/{numbers[2]}").json()
+    assert incident["repeats"] == 1
+    line = desk.get("dispatcher", f"/incidents/{numbers[2]}/history").json()[-1]
+    assert (line["move"], line["note"]) == ("also_reported", "还是那堆垃圾")
+    assert "13900007777" not in str(line)
+    earlier = desk.get("operator", "/callers", params={"phone": "13900007777"}).json()
+    assert [one["number"] for one in earlier] == [numbers[2]]
+    other = {"Idempotency-Key": "call-2"}
+    wrong = desk.ask("operator", "POST", path, json={**body, "channel": "pigeon"}, headers=other)
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "channel.unknown")
+    assert desk.ask("cleaner", "POST", path, json=body, headers=other).status_code == 403
+    ended = desk.get("dispatcher", "/incidents", params={"status": "closed"}).json()["items"][0]
+    late = desk.ask(
+        "operator", "POST", f"/incidents/{ended['number']}/reporters", json=body, headers=other
+    )
+    assert (late.status_code, late.json()["code"]) == (409, "support.ended")
+
+
+def test_each_candidate_of_a_place_says_who_would_answer_there(desk: Office) -> None:
+    """What stands beside a candidate is what /route says of its point."""
+    spot, cleaning = spot_of(desk.services), category_of(desk.services, "cleaner")
+    swapped = {"lon": spot.lat, "lat": spot.lon, "datum": "wgs84"}
+    body = {"channel": "hotline_12345", "category": cleaning, "description": "垃圾满溢", "location": swapped}  # fmt: skip
+    made = desk.post("operator", "/incidents", body).json()
+    assert made["queue"] == "place_needed"
+    found = desk.get("dispatcher", f"/incidents/{made['number']}").json()["candidates"]
+    one = next(c for c in found if c["label"] == "swapped")
+    asked = {"lon": one["lon"], "lat": one["lat"], "category": cleaning}
+    way = desk.get("dispatcher", "/route", params=asked).json()
+    assert one["suggested"] == {
+        "grid": way["grid"]["code"],
+        "grid_name": way["grid"]["name"],
+        "post": "cleaner",
+        "person": way["assignee"]["name"],
+    }
+    words = desk.get("dispatcher", "/geocode", params={"q": spot.street, "owners": True}).json()
+    named = [c["suggested"]["grid"] for c in words["candidates"] if c["suggested"]]
+    assert all(code.startswith("G") for code in named)
+    nobody = desk.get(None, "/geocode", params={"q": spot.street, "owners": True, "category": cleaning})  # fmt: skip
+    assert all(not (c["suggested"] or {}).get("person") for c in nobody.json()["candidates"])
+
+
+def test_patrolled_streets_are_lines_of_whom_one_may_see(
+    desk: Office, town_services: Services
+) -> None:
+    with town_services.sessions() as session:
+        session.execute(
+            text(
+                "with w as (insert into attendance (staff_id, began_at, received_at) select staff_id, now() - interval '1 hour', now()"
+                " from account where username = 'cleaner' returning id)"
+                " insert into patrol_cover (attendance_id, segment_id, share)"
+                " select w.id, s.id, s.share from w, (select id, 0.9 as share from segment where gone_at is null"
+                " order by id limit 1) s"
+            )
+        )
+        session.commit()
+    asked = {"bbox": "-180,-90,180,90"}
+    features = desk.get("dispatcher", "/desk/patrolled", params=asked).json()["features"]
+    assert [f["properties"]["share"] for f in features] == [0.9]
+    assert features[0]["properties"]["covered"] is True
+    assert features[0]["geometry"]["type"] == "LineString"
+    away = desk.get("dispatcher", "/desk/patrolled", params={"bbox": "0,0,1,1"}).json()
+    assert away["features"] == []
+    head = desk.get("unit_head", "/desk/patrolled", params=asked).json()["features"]
+    with town_services.sessions() as session:
+        same = session.scalar(
+            text(
+                "select count(distinct s.unit_id) = 1 from staff s join account a on a.staff_id = s.id"
+                " where a.username in ('cleaner', 'unit_head')"
+            )
+        )
+    assert bool(head) == same
+    wrong = desk.get("dispatcher", "/desk/patrolled", params={"bbox": "x"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "bbox.unreadable")
+
+
 def test_the_hand_over_lists_what_waits_and_keeps_a_note(desk: Office, numbers: list[str]) -> None:
     written = desk.post(
         "dispatcher", "/desk/handover/notes", {"body": "站前路<b>停电</b>，三处井盖待修"}

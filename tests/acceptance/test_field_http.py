@@ -14,7 +14,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from api.services import Services
-from dispatch import attendance
+from dispatch import attendance, field_desk
 from tests.acceptance.site import category_of, report_at, spot_of
 from tests.media_files import film, ogg, webm
 from tests.web import Office, office
@@ -332,10 +332,10 @@ def line_of(desk: Office, number: str, move: str) -> dict[str, Any]:
     return next(line for line in reversed(lines) if line["move"] == move)
 
 
-def made_earlier(desk: Office, number: str, minutes: int) -> None:
-    """As if it had been reported and given so long ago."""
+def made_earlier(services: Services, number: str, minutes: int) -> None:
+    """As if it had been reported and given so long ago; its limit ended ten minutes ago."""
     values = {"n": number, "by": timedelta(minutes=minutes)}
-    with desk.services.sessions() as session:
+    with services.sessions() as session:
         session.execute(text("alter table history disable trigger user"))
         session.execute(
             text(
@@ -375,7 +375,7 @@ def test_work_done_in_time_without_network_is_on_time_when_it_is_received_late(
 ) -> None:
     spot = spot_of(desk.services, "cleaner")
     number = report_at(desk.services, spot, "断网处理", category_of(desk.services, "cleaner"))
-    made_earlier(desk, number, 60)
+    made_earlier(desk.services, number, 60)
     now = datetime.now(UTC)
     accepted, done = now - timedelta(minutes=50), now - timedelta(minutes=38)
     moves = f"/incidents/{number}/moves"
@@ -414,3 +414,102 @@ def test_a_moment_that_cannot_be_true_is_kept_and_does_not_count(desk: Office) -
         "cleaner", moves, {"move": "note", "note": "x", "done_at": "2026-11-23T10:00"}
     )
     assert naive.status_code == 422
+
+
+def step_places(desk: Office, number: str) -> list[tuple[float, float]]:
+    with desk.services.sessions() as session:
+        rows = session.execute(
+            text(
+                "select st_x(p.point) as lon, st_y(p.point) as lat from step_place p join incident i"
+                " on i.id = p.incident_id where i.number = :n order by p.seq"
+            ),
+            {"n": number},
+        )
+        return [(row.lon, row.lat) for row in rows]
+
+
+def test_a_step_at_the_spot_keeps_where_it_was_made_and_whoever_checks_sees_how_far_that_is(
+    desk: Office, photo: bytes
+) -> None:
+    """A thousandth of a degree of latitude is 111 m, on any meridian."""
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "到场定位", category_of(desk.services, "cleaner"))
+    moves = f"/incidents/{number}/moves"
+    here = {"lon": spot.lon, "lat": spot.lat + 0.001, "accuracy_m": 12.4}
+    at_home = {"move": "accept_task", "lon": 120.1, "lat": 30.2}
+    assert desk.post("cleaner", moves, at_home).status_code == 200
+    assert desk.post("cleaner", moves, {"move": "arrive", **here}).status_code == 200
+    files = {"photo": ("a.jpg", photo, "image/jpeg")}
+    desk.ask("cleaner", "POST", f"/incidents/{number}/evidence", files=files, data={"stage": "after"})  # fmt: skip
+    assert desk.post("cleaner", moves, {"move": "finish_task"}).status_code == 200
+    # Accepted off the shift, finished without a position: of both nothing is kept.
+    assert step_places(desk, number) == [pytest.approx((here["lon"], here["lat"]))]
+    arrived = line_of(desk, number, "arrive")
+    assert 106 <= arrived["detail"]["away_m"] <= 116
+    assert arrived["detail"]["off_m"] == 12
+    assert "place" not in arrived, "a phone reads no places, its own neither"
+    for move in ("accept_task", "finish_task"):
+        assert "away_m" not in line_of(desk, number, move)["detail"]
+
+    def as_seen_by(role: str) -> dict[str, Any]:
+        lines = desk.get(role, f"/incidents/{number}/history").json()
+        found: dict[str, Any] = next(line for line in lines if line["move"] == "arrive")
+        return found
+
+    assert as_seen_by("dispatcher")["place"] == pytest.approx(
+        {"lon": here["lon"], "lat": here["lat"]}
+    )
+    assert "place" not in as_seen_by("collector")
+    assert as_seen_by("collector")["detail"]["away_m"] == arrived["detail"]["away_m"]
+    for role in ("analyst", "evaluator"):
+        seen = as_seen_by(role)
+        assert "place" not in seen, role
+        assert not {"away_m", "off_m"} & set(seen["detail"]), role
+    check = next(
+        one
+        for one in desk.get("collector", "/field/desk").json()["checks"]
+        if one["incident"]["number"] == number
+    )
+    assert [(one["move"], one["away_m"], one["off_m"]) for one in check["distances"]] == [
+        ("arrive", arrived["detail"]["away_m"], 12)
+    ]
+    late = datetime.now(UTC) + timedelta(days=31)
+    with desk.services.sessions() as session:
+        attendance.forget_positions(session, late, timedelta(days=30))
+        session.commit()
+    assert step_places(desk, number) == [], "the place ends with the set time"
+    assert "place" not in as_seen_by("dispatcher")
+    assert as_seen_by("dispatcher")["detail"]["away_m"] == arrived["detail"]["away_m"]
+
+
+def test_on_a_shift_any_step_keeps_its_place_and_the_desk_never(desk: Office) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    number = report_at(desk.services, spot, "班上接单", category_of(desk.services, "cleaner"))
+    here = {"lon": spot.lon, "lat": spot.lat}
+    desk.post("cleaner", "/shift/sign-in", {"at": datetime.now(UTC).isoformat()})
+    moves = f"/incidents/{number}/moves"
+    assert desk.post("cleaner", moves, {"move": "accept_task", **here}).status_code == 200
+    assert desk.post("dispatcher", moves, {"move": "note", "note": "催", **here}).status_code == 200
+    desk.post("cleaner", "/shift/sign-out", {"at": datetime.now(UTC).isoformat()})
+    assert step_places(desk, number) == [pytest.approx((spot.lon, spot.lat))]
+    assert line_of(desk, number, "accept_task")["detail"]["away_m"] == 0
+    wrong = desk.post("cleaner", moves, {"move": "arrive", "lon": 181.0, "lat": 0.0})
+    assert wrong.status_code == 422
+
+
+def test_of_many_checks_those_due_first_come_and_all_are_counted(
+    desk: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spot = spot_of(desk.services, "cleaner")
+    numbers = [report_at(desk.services, spot, f"待查{n}", category_of(desk.services, "cleaner")) for n in range(3)]  # fmt: skip
+    with desk.services.sessions() as session:
+        for hours, number in zip((3, 1, 2), numbers, strict=True):
+            session.execute(
+                text("update incident set status = 'checking', due_at = now() - interval '1 year' + make_interval(hours => :h)"
+                     " where number = :n"), {"h": hours, "n": number},
+            )  # fmt: skip
+        session.commit()
+    monkeypatch.setattr(field_desk, "CHECKS_MOST", 2)
+    body = desk.get("collector", "/field/desk").json()
+    assert {one["incident"]["number"] for one in body["checks"]} == {numbers[1], numbers[2]}
+    assert body["checks_total"] >= 3

@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from api.cli.demonstration import SAMPLE_PASSWORD
 from api.pages import routers
+from api.resident_links import page_of
 from api.services import Services
 from grid.kept_territory import keep_if_free
 from maps.thematic import MAPS
@@ -347,6 +348,158 @@ def test_what_is_typed_into_forms_stays_words(
         page.keyboard.press("Enter")
         page.wait_for_timeout(500)
         assert_unhurt(page)
+
+
+def test_what_a_resident_answers_stays_words(
+    browser: Browser, base: str, town_services: Services, number: str
+) -> None:
+    link = base + page_of(town_services.settings.database.home_folder, number)
+    with as_visitor(browser, base, "dispatcher") as desk, as_visitor(browser, base, None) as seen:
+        page = seen.page
+        token = str(desk.page.locator('meta[name="csrf-token"]').get_attribute("content"))
+        asked = desk.page.request.post(
+            f"{base}/api/v1/incidents/{number}/moves",
+            data={"move": "ask_reporter", "note": ATTACK},
+            headers={"X-CSRF-Token": token},
+        )
+        assert asked.ok, asked.text()
+        page.goto(link)
+        expect(page.locator("[data-ask=answer]")).to_contain_text(ATTACK)
+        assert_unhurt(page)
+        # Too long for the record: what was typed comes back in the field.
+        words = page.locator("#answer-words")
+        words.evaluate("(area) => area.removeAttribute('maxlength')")
+        words.fill(f"</textarea>{ATTACK}" + "长" * 1000)
+        page.click("[value=answer]")
+        expect(page.locator("[role=alert]")).to_be_visible()
+        expect(words).to_have_value(re.compile("^</textarea>"))
+        assert_unhurt(page)
+        words.fill(ATTACK)
+        page.click("[value=answer]")
+        page.wait_for_url("**said=answer**")
+        assert_unhurt(page)
+        with town_services.sessions() as session:
+            session.execute(
+                text(
+                    "update incident set status = 'closed', queue = null, ended_at = now(), facts = facts ||"
+                    " jsonb_build_object('state', 'closed', 'closed_at', now()) where number = :n"
+                ),
+                {"n": number},
+            )
+            session.commit()
+        page.goto(link)
+        page.fill("#solved-words", ATTACK)
+        page.click("[value=not_solved]")
+        page.wait_for_url("**said=not_solved**")
+        assert_unhurt(page)
+        desk.page.goto(f"{base}/console/incidents/{number}")
+        expect(desk.page.locator(".steps")).to_contain_text(ATTACK)
+        assert_unhurt(desk.page)
+
+
+def test_what_the_desk_keeps_for_itself_stays_words(browser: Browser, base: str) -> None:
+    """Replies, the hand-over note, a saved filter, names of grids, a password, a filter of layers."""
+    with as_visitor(browser, base, "watch_chief") as seen:
+        page = seen.page
+        page.goto(f"{base}/console/replies")
+        page.fill("#p-words", ATTACK)
+        page.click("#reply button[type=submit]")
+        row = page.locator(".reply-row", has_text=ATTACK)
+        expect(row).to_have_count(1)
+        row.locator("button").first.click()
+        expect(page.locator("#p-words")).to_have_value(ATTACK)
+        assert_unhurt(page)
+        page.goto(f"{base}/console/handover")
+        page.fill("#note-body", ATTACK)
+        page.click("#note button[type=submit]")
+        expect(page.locator("#notes li").first).to_contain_text(ATTACK)
+        assert_unhurt(page)
+    with as_visitor(browser, base, "dispatcher") as seen:
+        page = seen.page
+        page.wait_for_selector(ROWS)
+        page.click("[data-queue=to_check]")
+        page.click("[data-save]")
+        page.fill(".save-form input", ATTACK[:60])
+        page.click(".save-form .main")
+        expect(page.locator("#saved")).to_contain_text(ATTACK[:60])
+        assert_unhurt(page)
+        page.goto(f"{base}/console/grids")
+        page.locator("#edit > summary").click()
+        page.select_option("#c-action", "rename")
+        page.select_option("#c-code", "G001")
+        page.fill("#c-name", ATTACK)
+        page.fill("#c-name-en", ATTACK)
+        page.click("#change button[type=submit]")
+        expect(page.locator("#plan")).to_contain_text(ATTACK)
+        assert_unhurt(page)
+        page.click("[data-apply]")
+        expect(page.locator(".toasts")).to_be_visible()
+        page.fill("#find", ATTACK)
+        assert_unhurt(page)
+        page.goto(f"{base}/account")
+        for name in ("old", "new", "again"):
+            page.fill(f"#{name}", ATTACK)
+        page.click("#password-form button")
+        expect(page.locator("#answer")).to_be_visible()
+        assert_unhurt(page)
+    with as_visitor(browser, base, "analyst") as seen:
+        page = seen.page
+        page.goto(f"{base}/exports")
+        page.fill("#e-crs", ATTACK)
+        page.locator("details summary").first.click()
+        page.fill("#e-where", f"description = '{ATTACK}")
+        page.locator("#export button.main").click()
+        expect(page.locator("#export-problem")).to_be_visible()
+        assert_unhurt(page)
+
+
+def test_what_is_typed_on_a_phone_stays_words(
+    browser: Browser, base: str, town_services: Services, spot: Spot
+) -> None:
+    own = report_at(town_services, spot, "电话里打字", category_of(town_services, "cleaner"))
+    here = {"longitude": spot.lon, "latitude": spot.lat}
+    phone = {"has_touch": True, "is_mobile": True, "size": PHONE, "geolocation": here}
+    with as_visitor(browser, base, "cleaner", permissions=["geolocation"], **phone) as seen:
+        page = seen.page
+        page.wait_for_selector("#tasks .task")
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.wait_for_timeout(300)
+        page.click(f'.task[data-number="{own}"]')
+        seen.context.set_offline(True)
+        for act in ("note", "more", "return"):
+            if page.locator("#sheet").is_hidden():
+                page.click(f'.task[data-number="{own}"]')
+            if act != "return":
+                page.evaluate("document.querySelector('details.more').open = true")
+            page.locator(f"#sheet [data-act={act}]").dispatch_event("click")
+            page.fill(f"#{act}-note", ATTACK)
+            page.click(f"[data-send={act}]")
+            expect(page.locator("#sheet")).to_be_hidden()
+            assert_unhurt(page)
+        page.click(".tabs [data-new]")
+        page.fill("#new-words", ATTACK)
+        page.click("[data-send=report]")
+        expect(page.locator("#sheet")).to_be_hidden()
+        expect(page.locator("#tasks")).to_contain_text(ATTACK)
+        page.click("#unsent")
+        expect(page.locator("#box")).to_contain_text(ATTACK)
+        assert_unhurt(page)
+        seen.context.set_offline(False)
+        expect(page.locator("#unsent")).to_be_hidden(timeout=60_000)
+        page.reload()
+        page.wait_for_selector("#tasks .task")
+        page.click(f'.task[data-number="{own}"]')
+        expect(page.locator("#sheet")).to_contain_text(ATTACK)
+        assert_unhurt(page)
+    with town_services.sessions() as session:
+        notes = session.scalars(
+            text(
+                "select h.note from history h join incident i on i.id = h.incident_id"
+                " where i.number = :n and h.actor = 'account:cleaner' order by h.seq"
+            ),
+            {"n": own},
+        ).all()
+    assert notes == [ATTACK] * 3, "kept as it was typed"
 
 
 def test_what_stands_in_an_address_stays_words(browser: Browser, base: str, number: str) -> None:

@@ -13,8 +13,10 @@ from sqlalchemy import text
 
 from api.cli.demonstration import SAMPLE_PASSWORD
 from api.pages.entrance import own_path
+from api.resident_links import page_of
 from api.services import Services
-from tests.acceptance.site import serving
+from dispatch.facts import Rules
+from tests.acceptance.site import category_of, report_at, serving, spot_of
 
 HTML = {"Accept": "text/html", "Accept-Language": "zh-CN"}
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"`${7*7}`"
@@ -285,3 +287,60 @@ def test_public_streets_are_bounded_and_carry_no_people(
     assert "crew" not in streets["features"][0]["properties"]
     whole = anybody.get("/report/streets.geojson", params={"bbox": "-180,-90,180,90"})
     assert whole.status_code == 422
+
+
+def test_a_filed_report_says_by_when(
+    anybody: httpx.Client, base: str, town_services: Services
+) -> None:
+    """The moment of its limit, by the clock of the town; nothing once it has ended."""
+    number = report_at(
+        town_services, spot_of(town_services), "满溢", category_of(town_services, "cleaner")
+    )
+    with town_services.sessions() as session:
+        due_at = session.execute(
+            text("select due_at from incident where number = :n"), {"n": number}
+        ).scalar_one()
+    local = due_at.astimezone(town_services.settings.town.zone)
+    shown = anybody.get(f"/track/{number}").text
+    assert re.search(rf"<time[^>]*>{local:%Y-%m-%d %H:%M}</time>", shown)
+    assert "预计" in shown or "之前" in shown
+    ended(town_services, number, "now()")
+    assert f"{local:%Y-%m-%d %H:%M}</time>" not in anybody.get(f"/track/{number}").text
+
+
+def ended(services: Services, number: str, closed_at: str) -> None:
+    """As if it had gone its whole way: the road there is tested elsewhere."""
+    with services.sessions() as session:
+        session.execute(
+            text(
+                f"update incident set status = 'closed', queue = null, ended_at = {closed_at},"
+                f" facts = facts || jsonb_build_object('state', 'closed', 'closed_at', {closed_at})"
+                " where number = :n"
+            ),
+            {"n": number},
+        )
+        session.commit()
+
+
+def test_after_the_period_it_is_not_taken_up_again_and_the_page_says_so(
+    anybody: httpx.Client, town_services: Services
+) -> None:
+    home = town_services.settings.database.home_folder
+    days = Rules().reopen_days
+    pages = {}
+    for ago in (days - 1, days + 1):
+        number = report_at(
+            town_services, spot_of(town_services), "又坏了", category_of(town_services, "cleaner")
+        )
+        ended(town_services, number, f"now() - interval '{ago} days'")
+        link = page_of(home, number)
+        data = {"act": "not_solved", "key": link.rpartition("=")[2], "words": "还是坏的"}
+        pages[ago] = (anybody.get(link).text, anybody.post(f"/track/{number}", data=data))
+    open_page, taken = pages[days - 1]
+    assert 'value="not_solved"' in open_page
+    assert taken.status_code == 303
+    late_page, refused = pages[days + 1]
+    assert 'value="not_solved"' not in late_page
+    assert refused.status_code == 422
+    assert 'role="alert"' in refused.text
+    assert str(days) in re.sub(r"<[^>]+>", "", refused.text.partition('role="alert"')[2][:400])

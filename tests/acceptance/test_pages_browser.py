@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import text
 
+from api import auth
 from api.services import Services
 from tests.acceptance.site import (
     DESKTOP,
@@ -355,3 +357,100 @@ def test_long_unbroken_names_stay_in_their_places_on_a_phone(
     with visit(browser, base, "en", PHONE) as seen:
         seen.page.goto(f"{base}/track/{number}")
         seen.assert_fits()
+
+
+# Shown text that would be pale on paper (no ground is printed), and how much of the page is cut away.
+ON_PAPER = """() => {
+      const light = ([r, g, b]) => [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+      const shown = [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().width && !e.closest('svg, .sr, .skip'));
+      const pale = shown.filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+        .filter((e) => 1.05 / (light(getComputedStyle(e).color.match(/[\\d.]+/g).map(Number)) + 0.05) < 4.5).map((e) => e.textContent.trim().slice(0, 30));
+      const cut = shown.filter((e) => !['visible', 'clip'].includes(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => `${e.tagName}#${e.id}.${e.className}`);
+      const tools = shown.filter((e) => e.matches('button, select, input, textarea, .leaflet-container')).map((e) => e.outerHTML.slice(0, 60));
+      return { pale, cut, tools };
+    }"""
+
+
+def test_the_list_and_an_incident_are_printed_whole_and_dark_on_white(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    category = category_of(town_services, "cleaner")
+    numbers = [report_at(town_services, spot_of(town_services), f"要打印的{n}", category) for n in range(20)]  # fmt: skip
+    with visit(browser, base, "zh", DESKTOP, color_scheme="dark") as seen:
+        seen.sign_in("dispatcher")
+        page = seen.page
+        for address, said in (
+            ("/console", ROWS),
+            (f"/console/incidents/{numbers[0]}", "#story .steps li"),
+        ):
+            page.goto(base + address)
+            page.wait_for_selector(said)
+            page.emulate_media(media="print")
+            found = page.evaluate(ON_PAPER)
+            assert found == {"pale": [], "cut": [], "tools": []}, address
+            paper = page.pdf(format="A4")
+            sheets = len(re.findall(rb"/Type\s*/Page\b", paper))
+            assert sheets >= (2 if address == "/console" else 1), address
+            picture(page, f"print-{'list' if address == '/console' else 'incident'}")
+            page.emulate_media(media="screen")
+        page.goto(f"{base}/console")
+        page.click(ROWS)
+        page.wait_for_selector("#panel .steps li")
+        page.emulate_media(media="print")
+        assert page.evaluate(ON_PAPER)["cut"] == []
+
+
+def test_my_account_password_wishes_and_tokens(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    """On a throw-away account: how I am told is kept, a token is shown once and ended, a new password takes the old one's place."""
+    with town_services.sessions() as session:
+        staff = session.scalar(text("select staff_id from account where username = 'officer'"))
+        auth.save_account(session, "myself", "first password", "我", "officer", staff)
+        session.commit()
+    with visit(browser, base, "en", PHONE) as seen:
+        seen.sign_in("myself", "first password")
+        page = seen.page
+        page.goto(f"{base}/account")
+        quiet = page.locator("#wish-quiet")
+        expect(quiet.locator("option").first).to_contain_text("22:00-07:00")
+        expect(page.locator("#wish-hours")).to_be_hidden()
+        quiet.select_option("own")
+        page.fill("#wish-from", "20:30")
+        page.fill("#wish-to", "06:00")
+        page.select_option("#wish-language", "en")
+        page.click("#wishes-form button")
+        expect(page.locator("#wishes-form [data-answer]")).to_have_text("Kept.")
+        page.reload()
+        expect(quiet).to_have_value("own")
+        expect(page.locator("#wish-from")).to_have_value("20:30")
+        expect(page.locator("#wish-language")).to_have_value("en")
+        assert page.locator("#token-may option").all_inner_texts()[-1] == "All that I may"
+        page.fill("#token-name", "My <b>QGIS</b>")
+        page.select_option("#token-may", "read")
+        page.click("#token-form button")
+        secret = page.locator("[data-secret]").inner_text()
+        expect(page.locator("[data-token]")).to_contain_text("My <b>QGIS</b>")
+        seen.assert_fits()
+        picture(page, "account-en")
+        bearer = {"Authorization": f"Bearer {secret}"}
+        assert httpx.get(f"{base}/api/v1/incidents", headers=bearer).status_code == 200
+        page.reload()
+        expect(page.locator("[data-token]")).to_have_count(1)
+        expect(page.locator("[data-secret]")).to_have_count(0)
+        page.click("[data-token] button")
+        expect(page.locator("[data-token]")).to_have_count(0)
+        assert httpx.get(f"{base}/api/v1/incidents", headers=bearer).status_code == 401
+        page.fill("#old", "first password")
+        page.fill("#new", "second password")
+        page.fill("#again", "another password")
+        page.click("#password-form button")
+        expect(page.locator("#answer")).to_contain_text("differ")
+        page.fill("#again", "second password")
+        page.click("#password-form button")
+        expect(page.locator("#answer")).to_have_class(re.compile("green"))
+        page.wait_for_url(base + "/")
+        seen.assert_clean()
+        seen.context.clear_cookies()
+        seen.sign_in("myself", "second password")

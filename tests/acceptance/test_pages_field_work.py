@@ -396,6 +396,58 @@ def test_a_helpers_own_step_does_not_stop_mine(
     assert moves_of(town_services, number).count("accept_task") == 2
 
 
+def test_what_clashed_is_shown_with_my_words_and_theirs_and_who_it_was(
+    browser: Browser, base: str, spot: Spot, number: str, town_services: Services
+) -> None:
+    other = ask(
+        town_services,
+        "select code, name_zh from category where post = 'cleaner' and kind = 'event' order by code desc limit 1",
+    )[0]
+    with phone_of(browser, base, spot) as seen, visit(browser, base) as console:
+        console.sign_in("dispatcher")
+        page, box = seen.page, seen.page.locator("#box")
+        mine, theirs = box.locator("[data-version=mine]"), box.locator("[data-version=theirs]")
+
+        def meanwhile(note: str) -> None:
+            assert move(console, number, {"move": "note", "note": note}) == 200
+            seen.context.set_offline(False)
+            page.click("#unsent")
+            expect(theirs).to_contain_text(note)
+            expect(theirs).to_contain_text("调度员")
+
+        open_task(page, number)
+        seen.context.set_offline(True)
+        in_more(page, "category")
+        page.select_option("#category-pick", other.code)
+        page.fill("#category-note", "不是桶满，是散落")
+        page.click("[data-send=category]")
+        expect(page.locator("#sheet")).to_be_hidden()
+        meanwhile("请先拍照")
+        expect(mine).to_contain_text("不是桶满，是散落")
+        expect(mine).to_contain_text(other.name_zh)
+        picture(page, "zh-13-conflict-category")
+        seen.assert_fits()
+        page.click("[data-again]")
+        expect(page.locator("#unsent")).to_be_hidden()
+        page.click(".tabs [data-view=tasks]")
+        page.reload()
+        open_task(page, number)
+        page.wait_for_timeout(300)
+        seen.context.set_offline(True)
+        in_more(page, "pin")
+        page.evaluate("window.gridward.map.panBy([40, 0], {animate: false})")
+        page.click("[data-aim=ok]")
+        page.click("#sheet [data-close]")
+        meanwhile("桶在路口北侧")
+        expect(mine).to_contain_text("图钉")
+        expect(mine).to_contain_text("相距")
+        picture(page, "zh-13-conflict-pin")
+        page.on("dialog", lambda asked: asked.accept())
+        page.click("[data-drop]")
+        expect(page.locator("#unsent")).to_be_hidden()
+        seen.assert_clean()
+
+
 def test_a_collector_checks_a_result_and_the_crew_sees_why_it_came_back(
     browser: Browser, base: str, spot: Spot, number: str, photo: Path, town_services: Services
 ) -> None:

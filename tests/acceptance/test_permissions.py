@@ -7,15 +7,24 @@ with a token that was given nothing. A new route fails here until somebody has s
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
+from sqlalchemy import text
 
+from api import auth
+from api.cli.demonstration import SAMPLE_PASSWORD
+from api.deps import SESSION_COOKIE
 from api.pages import routers as page_routers
 from api.permissions import PERMISSIONS, ROLES, may
 from api.services import Services
+from tests.acceptance.site import category_of, report_at, spot_of
 from tests.web import Office, office
 
 OPEN, SIGNED_IN = "open", "signed in"
@@ -26,8 +35,9 @@ JSON_ROUTES: dict[str, str] = {
     "GET /api/v1/desk/queues": "console",
     "GET /api/v1/desk/marks": "console",
     "GET /api/v1/desk/neighbours": "console",
-    "GET /api/v1/desk/on-duty": "console",
+    "GET /api/v1/desk/on-duty": "see_duty",
     "GET /api/v1/desk/load": "console",
+    "GET /api/v1/desk/patrolled": "console",
     "GET /api/v1/desk/grids": "console",
     "GET /api/v1/ready-replies": "move",
     "GET /api/v1/ready-replies/all": "edit_replies",
@@ -70,6 +80,7 @@ JSON_ROUTES: dict[str, str] = {
     "GET /api/v1/incidents/{number}/evidence/{evidence_id}": "read",
     "GET /api/v1/incidents/{number}/evidence/{evidence_id}/metadata": "console",
     "GET /api/v1/incidents/{number}/reporters": "see_reporter",
+    "POST /api/v1/incidents/{number}/reporters": "see_reporter",
     "GET /api/v1/callers": "see_reporter",
     "GET /api/v1/personal-reads": "administer",
     "GET /api/v1/live": "console",
@@ -213,8 +224,35 @@ def test_no_route_was_forgotten(description: dict[str, Any]) -> None:
     assert named <= {OPEN, SIGNED_IN, *PERMISSIONS}
 
 
+@pytest.fixture(scope="module")
+def sessions(desk: Office) -> dict[str, dict[str, str]]:
+    """Each role's session as its browser sends it: the cookie, and the page's CSRF value for what changes something."""
+    found = {}
+    with desk.services.sessions() as session:
+        for role in ROLES:
+            made = auth.sign_in(session, name_of(role), SAMPLE_PASSWORD, datetime.now(UTC))
+            assert made is not None, role
+            secret, account = made
+            found[role] = {"Cookie": f"{SESSION_COOKIE}={secret}", "X-CSRF-Token": account.csrf}
+        session.commit()
+    return found
+
+
+def headers_of(
+    desk: Office, sessions: dict[str, dict[str, str]], by: str, role: str | None
+) -> dict[str, str]:
+    """How somebody shows who they are: by a program's token or by a browser's session."""
+    desk.client.cookies.clear()
+    if role is None:
+        return {}
+    if by == "session":
+        return sessions[role]
+    return {"Authorization": f"Bearer {desk.token(name_of(role))}"}
+
+
+@pytest.mark.parametrize("by", ["token", "session"])
 def test_each_route_lets_in_who_may_and_refuses_who_may_not(
-    desk: Office, description: dict[str, Any]
+    desk: Office, description: dict[str, Any], sessions: dict[str, dict[str, str]], by: str
 ) -> None:
     wrong, lines = [], []
     for route, wanted in sorted(JSON_ROUTES.items()):
@@ -229,11 +267,12 @@ def test_each_route_lets_in_who_may_and_refuses_who_may_not(
             row.append("+" if expected == "in" else "-")
             if route in ENDLESS and expected == "in":
                 continue
-            found = verdict(ask(desk, description, method, path, shape, role))
+            headers = headers_of(desk, sessions, by, role)
+            found = verdict(send(desk, description, method, path, shape, headers))
             if found != expected:
                 wrong.append((route, role, expected, found))
         lines.append(f"{route:60} {' '.join(row)}")
-    print("routes by roles:", "nobody", *ROLES)
+    print(f"routes by roles, each by its {by}:", "nobody", *ROLES)
     print("\n".join(lines))
     assert wrong == []
 
@@ -255,19 +294,114 @@ def test_a_token_that_was_given_nothing_opens_nothing(
     assert wrong == []
 
 
+def test_a_session_changes_nothing_without_its_pages_own_value(
+    desk: Office, description: dict[str, Any], sessions: dict[str, dict[str, str]]
+) -> None:
+    """What another site's page could make a browser send: the cookie, and no value or a wrong one (CSRF)."""
+    wrong = []
+    for route, wanted in sorted(JSON_ROUTES.items()):
+        method, path = route.split()
+        if method == "GET" or wanted == OPEN:
+            continue
+        role = next(role for role in ROLES if wanted == SIGNED_IN or may(role, wanted))
+        shape = description["paths"][path][method.lower()]
+        for value in ({}, {"X-CSRF-Token": "x"}):
+            desk.client.cookies.clear()
+            headers = {"Cookie": sessions[role]["Cookie"], **value}
+            answer = send(desk, description, method, path, shape, headers)
+            if (answer.status_code, answer.json().get("code")) != (403, "auth.csrf"):
+                wrong.append((route, role, answer.status_code))
+    assert wrong == []
+
+
+# Roles that see a part of the town, and somebody of each whom the incident below is no business of.
+STRANGERS = {
+    **{role: role for role in ("officer", "gardener", "maintainer")},
+    "unit_head": "far_head",
+    "leader": "far_leader",
+}
+
+
+@pytest.fixture(scope="module")
+def others(desk: Office) -> str:
+    """The number of an incident with a photograph, in the hands of the cleaner."""
+    place = spot_of(desk.services, "cleaner")
+    category = category_of(desk.services, "cleaner")
+    number = report_at(desk.services, place, "别人的案件", category)
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(out, "JPEG")
+    files = {"photo": ("a.jpg", out.getvalue(), "image/jpeg")}
+    assert desk.ask("cleaner", "POST", f"/incidents/{number}/evidence", files=files).is_success
+    with desk.services.sessions() as session:
+        unit = session.scalar(text("insert into unit (name) values ('远处的班') returning id"))
+        for role in ("unit_head", "leader"):
+            staff = session.scalar(
+                text(
+                    "insert into staff (staff_no, name, post, unit_id, heads_unit)"
+                    " values (:no, '远', :post, :unit, :heads) returning id"
+                ),
+                {"no": f"far-{role}", "post": "leader" if role == "leader" else "officer",
+                 "unit": unit, "heads": role == "unit_head"},
+            )  # fmt: skip
+            auth.save_account(session, STRANGERS[role], SAMPLE_PASSWORD, "远", role, staff)
+        session.commit()
+    return number
+
+
+def test_nobody_reads_or_moves_an_incident_that_is_not_theirs(
+    desk: Office, description: dict[str, Any], others: str
+) -> None:
+    """Every address with a number in it, asked by each role that sees only a part: as if it were not there."""
+    before = desk.get("dispatcher", f"/incidents/{others}/history").json()
+    evidence = desk.get("cleaner", f"/incidents/{others}").json()["evidence"][0]["id"]
+    asked, wrong = 0, []
+    routes = [tuple(route.split()) for route in JSON_ROUTES if "{number}" in route]
+    routes += [("GET", path) for path in PAGES if "{number}" in path and PAGES[path] != OPEN]
+    for method, path in sorted(routes):
+        wanted = JSON_ROUTES.get(f"{method} {path}") or PAGES[path]
+        shape = description["paths"].get(path, {}).get(method.lower(), {})
+        address = path.replace("{number}", others).replace("{evidence_id}", str(evidence))
+        if method == "GET" and wanted != "see_reporter":
+            mine = send(desk, description, method, address, shape, bearer(desk, "dispatcher"))
+            assert mine.status_code == 200, (path, mine.text)
+        for role, name in STRANGERS.items():
+            if not may(role, wanted):
+                continue
+            asked += 1
+            answer = send(desk, description, method, address, shape, bearer(desk, name))
+            if answer.status_code not in (403, 404) or "别人的案件" in answer.text:
+                wrong.append((method, path, role, answer.status_code))
+    many = {"numbers": [others], "move": "note", "note": "x"}
+    for role, name in STRANGERS.items():
+        if may(role, "move"):
+            answer = desk.post(name, "/incidents/moves", many)
+            if "别人的案件" in answer.text or (answer.is_success and answer.json()["done"]):
+                wrong.append(("POST", "/incidents/moves", role, answer.status_code))
+    assert wrong == []
+    assert asked >= 30, "the walk has lost its routes"
+    assert desk.get("dispatcher", f"/incidents/{others}/history").json() == before
+
+
+def bearer(desk: Office, name: str) -> dict[str, str]:
+    return {"Accept": "application/json, text/html", "Authorization": f"Bearer {desk.token(name)}"}
+
+
 @pytest.mark.parametrize("path", sorted(PAGES))
-def test_each_page_opens_for_whom_it_is_made(desk: Office, path: str) -> None:
+def test_each_page_opens_for_whom_it_is_made(
+    desk: Office, sessions: dict[str, dict[str, str]], path: str
+) -> None:
     wanted = PAGES[path]
     address = path.replace("{number}", NOBODY).replace("{name}", "ownership")
     if wanted == OPEN:
         return
+    desk.client.cookies.clear()
     stranger = desk.client.get(address, headers={"Accept": "text/html"}, follow_redirects=False)
     assert stranger.status_code == 303, "a stranger is led to the sign-in"
-    for role in ROLES:
-        headers = {"Accept": "text/html", "Authorization": f"Bearer {desk.token(name_of(role))}"}
+    for role, by in product(ROLES, ("token", "session")):
+        headers = {"Accept": "text/html", **headers_of(desk, sessions, by, role)}
         answer = desk.client.get(address, headers=headers, follow_redirects=False)
         refused = answer.status_code == 403
-        assert refused == (wanted != SIGNED_IN and not may(role, wanted)), (path, role)
+        assert refused == (wanted != SIGNED_IN and not may(role, wanted)), (path, role, by)
 
 
 def expected_of(wanted: str, role: str | None) -> str:
@@ -290,13 +424,6 @@ def verdict(answer: httpx.Response) -> str:
 
 def name_of(role: str) -> str:
     return "admin" if role == "administrator" else role
-
-
-def ask(
-    desk: Office, description: dict[str, Any], method: str, path: str, shape: Any, role: str | None
-) -> httpx.Response:
-    headers = {"Authorization": f"Bearer {desk.token(name_of(role))}"} if role else {}
-    return send(desk, description, method, path, shape, headers)
 
 
 def send(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import http_ece
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -176,6 +182,40 @@ def test_each_partner_gets_it_once_or_it_is_listed(services: Services) -> None:
         listed = notice_queue.list_deliveries(session, notice_queue.LISTED, None, 10, None)
         assert {row["state"] for row in listed} == {"uncertain", "given_up"}
         assert {row["number"] for row in listed} == {number}
+
+
+def browser_of(services: Services, staff_id: int, partner: Partner) -> tuple[Any, bytes]:
+    """A phone of somebody's that asked for pushes; what is needed to read them."""
+    key, secret = ec.generate_private_key(ec.SECP256R1()), os.urandom(16)
+    point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    p256dh, auth = (base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in (point, secret))
+    with services.sessions() as session:
+        browser = contacts.Browser(partner.http, p256dh, auth)
+        contacts.subscribe(session, staff_id, browser, parse_networks(LOOPBACK), now())
+        session.commit()
+    return key, secret
+
+
+def test_a_task_that_is_given_is_pushed_to_the_phone_of_whoever_got_it(services: Services) -> None:
+    person = somebody(services)
+    with services.sessions() as session:
+        colleague = session.scalar(
+            text("select max(id) from staff where id <> :id"), {"id": person}
+        )
+    with partners(mine={"status": 201}, theirs={"status": 201}) as made:
+        key, secret = browser_of(services, person, made["mine"])
+        browser_of(services, colleague, made["theirs"])
+        number, given_to = report(services)
+        assert given_to == person
+        with at_work(services):
+            wait_until(settled(services))
+        assert len(made["mine"].requests) == 1
+        assert made["theirs"].requests == [], "nobody else's phone hears of it"
+        _, body = made["mine"].requests[0]
+    read = http_ece.decrypt(body, private_key=key, auth_secret=secret, version="aes128gcm")
+    shown = json.loads(read)
+    assert number in shown["title"] + shown["body"]
+    assert shown["url"] == "/field"
 
 
 def test_without_a_setting_notices_stay_in_the_app(services: Services) -> None:

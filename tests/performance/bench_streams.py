@@ -65,8 +65,9 @@ class Reader:
                 elif line.startswith(b"id: "):
                     self._last = line[4:].strip().decode()
                 elif line.startswith(b"data: "):
-                    number = json.loads(line[6:])["number"]
-                    self.heard.setdefault(number, time.perf_counter())
+                    number = json.loads(line[6:]).get("number")
+                    if number:
+                        self.heard.setdefault(number, time.perf_counter())
         finally:
             writer.close()
 

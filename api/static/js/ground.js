@@ -116,6 +116,12 @@ export class Ground {
     });
   }
 
+  /** The coloured streets and their names on the map, or not. */
+  showStreets(on) {
+    this.hiddenStreets = !on;
+    for (const layer of [this.tiles, this.names]) if (layer) { if (on) layer.addTo(this.map); else layer.remove(); }
+  }
+
   /** Where a grid's streets lie; null for a grid without any. */
   bounds(code) {
     if (this.lines.has(code)) return this.lines.get(code).getBounds();
@@ -157,6 +163,7 @@ export class Ground {
 
   /** Grid names from afar, street names from near: without a base map the lines must speak for themselves. */
   async label() {
+    if (this.hiddenStreets) return;
     const zoom = this.map.getZoom();
     this.names.clearLayers();
     if (zoom >= GRID_NAMES[0] && zoom <= GRID_NAMES[1]) {
@@ -166,7 +173,7 @@ export class Ground {
       }
     } else if (zoom >= NAMES_FROM_ZOOM) {
       const names = await (this.tiles ? this.tiles.named() : this.streetsInView());
-      if (this.map.getZoom() !== zoom) return; // another view by now, with its own names
+      if (this.map.getZoom() !== zoom || this.hiddenStreets) return; // another view by now, with its own names
       this.nameStreets(names);
     }
     this.names.addTo(this.map);

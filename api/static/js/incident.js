@@ -1,43 +1,42 @@
-// One incident on a page of its own.
+// One incident on a page of its own: the console's panel, wide, beside a map; it follows what happens to it.
 import "./page.js";
-import { $, fill, h, icon, toast } from "./dom.js";
-import { get } from "./api.js";
-import { t } from "./messages.js";
+import { $, gathered, toast } from "./dom.js";
 import { Ground } from "./ground.js";
-import { streetTiles } from "./street_tiles.js";
 import { mark } from "./marks.js";
-import { story } from "./story.js";
-import { toldBox } from "./told.js";
-import { movesBox } from "./console/moves.js";
+import { streetTiles } from "./street_tiles.js";
 import { evidenceForm } from "./evidence_form.js";
+import { follow } from "./console/live.js";
+import { Panel } from "./console/panel.js";
+import { loadChoices } from "./console/report.js";
 
 const L = window.L;
 const box = $("#story");
-const number = box.dataset.number;
+const { number } = box.dataset;
 const { map } = window.gridward;
 const ground = new Ground(map, { streetTiles });
 let marker = null;
+let shown_at = "";
 
-async function show(said = "") {
-  try {
-    const [incident, history] = await Promise.all([
-      get(`incidents/${encodeURIComponent(number)}`), get(`incidents/${encodeURIComponent(number)}/history`)]);
-    fill(box, h("p", { class: "number muted", text: number }),
-      ...story(incident, history.items || history, { moves: movesBox(incident, { grids: ground.grids, onDone: show }), told: toldBox(number) }),
-      evidenceForm(number, show));
-    if (said) toast(said);
-    marker?.remove();
-    if (incident.location) {
-      marker = L.marker([incident.location.lat, incident.location.lon], {
-        icon: L.divIcon({ className: "ring", html: mark(incident, 30), iconSize: [30, 30] }), keyboard: false, alt: number }).addTo(map);
-      map.setView(marker.getLatLng(), 17);
-      ground.choose(incident.grid?.code);
-    }
-  } catch (problem) {
-    fill(box, h("div", { class: "empty" }, icon("warning"), h("p", { text: problem.message }),
-      h("button", { class: "button", type: "button", text: t("common.retry"), on: { click: () => show() } })));
-  }
+const panel = new Panel(box, { map, ground, page: true, onClose: () => {}, onChanged: ring,
+  onOpen: (other) => location.assign(`/console/incidents/${encodeURIComponent(other)}`),
+  extra: (incident, renew) => evidenceForm(number, renew) });
+
+function ring(incident) {
+  marker?.remove();
+  if (!incident?.location) return;
+  const at = L.latLng(incident.location.lat, incident.location.lon);
+  marker = L.marker(at, { icon: L.divIcon({ className: "ring", html: mark(incident, 30), iconSize: [30, 30] }), keyboard: false, alt: number }).addTo(map);
+  if (shown_at !== at.toString() && incident.queue !== "place_needed") map.setView(at, 17);
+  shown_at = at.toString();
+  ground.choose(incident.grid?.code);
 }
 
-await ground.load().catch((problem) => toast(problem.message, "red"));
-show();
+const [, choices] = await Promise.all([
+  ground.load({ fit: true }).catch((problem) => toast(problem.message, "red")),
+  loadChoices().catch((problem) => toast(problem.message, "red"))]);
+panel.categories = choices?.categories || [];
+ring(await panel.open(number));
+// Many events are one look; what happened while the line was down is seen when it is back.
+const again = gathered(300, async () => panel.refresh(number));
+let opened = false;
+follow((event) => { if (event.number === number) again(); }, () => { if (opened) again(); opened = true; });

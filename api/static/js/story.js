@@ -2,6 +2,7 @@
 import { facts, h, icon } from "./dom.js";
 import { named, t, word } from "./messages.js";
 import { ENDED, lampOf, mark } from "./marks.js";
+import { awayWords } from "./away.js";
 import { left, moment } from "./times.js";
 
 const WORTH_TELLING_MS = 60000;
@@ -16,8 +17,7 @@ export function story(incident, history, { moves = null, place = null, told = nu
     tasks(incident),
     photos(incident),
     where(incident),
-    place,
-    told,
+    ...[place, told].flat(),
     timeline(history),
   ].filter(Boolean);
 }
@@ -129,12 +129,19 @@ function decisionBox(line) {
   ]));
 }
 
+/** Where a step of the field was made, as far as the reader may know. */
+function stepPlace(line) {
+  const words = [awayWords(line.detail || {}), line.place && `${line.place.lon.toFixed(5)}, ${line.place.lat.toFixed(5)}`].filter(Boolean);
+  return words.length > 0 && h("p", { class: "small muted", dataset: { away: "" }, text: words.join(" · ") });
+}
+
 function timeline(history) {
   if (!history?.length) return null;
   return h("section", {}, h("h2", { text: t("incident.history") }), h("ol", { class: "steps" }, history.map((line, index) =>
     h("li", { class: index === history.length - 1 ? "now" : "done" },
       h("b", { text: word("move", line.move) }), " ", h("span", { class: "chip", text: word("status", line.to_status) }),
       h("p", { class: "small muted", text: [when(line), who(line)].filter(Boolean).join(" · ") }),
+      stepPlace(line),
       line.detail?.not_counted && h("p", { class: "small muted", text: t("incident.not_counted", { told: moment(line.detail.told_at), why: t(`incident.why_${line.detail.not_counted}`) }) }),
       line.note && h("p", { text: line.note }), decisionBox(line)))));
 }

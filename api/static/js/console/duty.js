@@ -2,6 +2,7 @@
 import { debounced, fill, h, icon } from "../dom.js";
 import { get } from "../api.js";
 import { t, word } from "../messages.js";
+import { ageOf, personMark } from "./people.js";
 
 const MOST_GRIDS = 60; // of a large town only so many are drawn: the box above finds the others
 
@@ -15,7 +16,7 @@ export class Duty {
 
   async open() {
     this.box.hidden = false;
-    this.button.setAttribute("aria-expanded", "true");
+    this.button?.setAttribute("aria-expanded", "true");
     this.body = h("div", { class: "panel-body stack" });
     this.search = h("input", { type: "search", "aria-label": t("duty.search"), placeholder: t("duty.search"),
       on: { input: debounced(150, () => this.show()) } });
@@ -58,7 +59,7 @@ export class Duty {
   }
 
   person(row) {
-    const age = row.position_at ? Math.max(0, Math.round((Date.now() - new Date(row.position_at)) / 60000)) : null;
+    const age = ageOf(row);
     return h("li", { class: "duty-person", dataset: { give: `person|${row.staff_id}`, giveName: `${row.name}（${word("post", row.post)}）` } }, icon(row.post),
       h("div", { class: "grow" },
         h("p", {}, h("b", { text: row.name }), " ", h("span", { class: "muted small", text: word("post", row.post) }), " ",
@@ -67,13 +68,21 @@ export class Duty {
         row.there !== "on_duty" && h("p", { class: "small", text: row.substitute ? t("duty.substitute", { name: row.substitute }) : t("duty.no_substitute") }),
         h("p", { class: "small muted", text: age === null ? t(row.signed_in_at ? "duty.no_position" : "duty.not_signed_in") : t("duty.position", { n: age }) })),
       age !== null && h("button", { class: "button quiet", type: "button", "aria-label": t("duty.show", { name: row.name }), title: t("duty.show", { name: row.name }),
-        on: { click: () => this.map.setView([row.lat, row.lon], 17) } }, icon("pin")),
+        dataset: { where: row.staff_id }, on: { click: () => this.where(row) } }, icon("pin")),
       (row.there === "on_duty" ? row.phone : row.substitute_phone || row.phone) && h("a", { class: "button quiet", href: `tel:${row.there === "on_duty" ? row.phone : row.substitute_phone || row.phone}`,
         "aria-label": t("duty.call", { name: row.name }), title: row.phone }, icon("phone")));
   }
 
+  /** Where somebody was last: a mark with the name and the age of the position. */
+  where(row) {
+    this.mark?.remove();
+    this.mark = personMark(row, { permanent: true }).addTo(this.map);
+    this.map.setView([row.lat, row.lon], 17);
+  }
+
   close() {
+    this.mark?.remove();
     this.box.hidden = true;
-    this.button.setAttribute("aria-expanded", "false");
+    this.button?.setAttribute("aria-expanded", "false");
   }
 }

@@ -6,6 +6,7 @@ import { t, word } from "../messages.js";
 import { moment } from "../times.js";
 import { Ground } from "../ground.js";
 import { streetTiles } from "../street_tiles.js";
+import { Layers } from "./layers.js";
 import { Segments } from "./segments.js";
 
 const { map } = window.gridward;
@@ -165,4 +166,5 @@ for (const button of $$("nav [data-view]")) {
 }
 new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getContainer());
 window.gridward.segments = segments;
+new Layers($("#layers"), { map, ground, people: Boolean($("#layers").dataset.people) });
 renew();

@@ -10,7 +10,8 @@ function neutral(status) {
 }
 
 export function drawLegend() {
-  const lamps = ["green", "amber", "red", "waiting"].map((lamp) => [mark({ status: "filed", lamp: lamp === "waiting" ? null : lamp }, 15), t(`legend.${lamp}`)]);
+  const lamps = ["green", "amber", "red", "worst", "waiting"].map((lamp) => [
+    mark({ status: "filed", lamp: lamp === "waiting" ? null : lamp, worst: lamp === "worst" }, 15), t(`legend.${lamp}`)]);
   const shapes = ["filed", "dispatched", "in_disposal", "checking", "suspended", "closed"].map((status) => [
     neutral(status), t(`legend.${status}`)]);
   fill($("#legend"), [...lamps, ...shapes].map(([sign, text]) => h("li", {}, sign, text)));

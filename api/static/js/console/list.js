@@ -1,11 +1,10 @@
 // The list beside the map: a listbox whose chosen line is the chosen mark.
 import { $, fill, h, icon } from "../dom.js";
 import { named, t, word } from "../messages.js";
-import { ENDED, lampOf, mark } from "../marks.js";
+import { ENDED, badly, lampOf, mark } from "../marks.js";
 import { left, moment } from "../times.js";
 import { draggable } from "./drag.js";
 
-const BADLY_MS = 24 * 3600 * 1000; // overdue by more than a day
 const GIVEN_UP = new Set(["withdrawn", "returned", "lapsed"]);
 
 export class List {
@@ -103,7 +102,7 @@ export class List {
     const people = [...new Set((incident.tasks || []).filter((task) => !GIVEN_UP.has(task.status)).map((task) => task.assignee?.name).filter(Boolean))].join("、");
     return {
       status: incident.status, lamp, time, fresh: this.fresh.has(incident.number),
-      worst: lamp === "red" && Date.now() - new Date(incident.due_at) > BADLY_MS,
+      worst: badly(incident),
       category: named(incident.category) || t("incident.no_category"), description: incident.description || "",
       where: [incident.segment?.street || incident.address, incident.grid?.name, people].filter(Boolean).join(" · "),
       chip: incident.queue ? word("queue", incident.queue) : word("status", incident.status), waits: Boolean(incident.queue),
@@ -117,7 +116,7 @@ export class List {
       tabindex: "-1", "aria-selected": "false", "aria-checked": "false", dataset: { number },
     },
       h("span", { class: "tick", title: t("bulk.mark") }),
-      mark({ status: look.status, lamp: look.lamp }, 20),
+      mark({ status: look.status, lamp: look.lamp, worst: look.worst }, 20),
       h("div", { class: "grow" },
         h("div", { class: "row" },
           h("b", { class: "grow cut", text: look.category }),

@@ -16,6 +16,8 @@ import { drawLegend } from "./legend.js";
 import { Bulk } from "./bulk.js";
 import { useDrag } from "./drag.js";
 import { Duty } from "./duty.js";
+import { Finder } from "./finder.js";
+import { Layers } from "./layers.js";
 import { Saved } from "./saved.js";
 
 const PAGE_SIZE = 80;
@@ -29,6 +31,7 @@ let report = null;
 let fitted = false; // a map that was not shown yet has no size to fit the town into
 let sound = localStorage.getItem("gridward_sound") === "on";
 const fresh = new Set();
+const late = new Set();
 const seen = new Set();
 
 const filters = new Filters($("#filters"), () => { pages = 1; load(); saved.show(); });
@@ -51,9 +54,12 @@ const ground = new Ground(map, { streetTiles, onGrid: (code) => { map.closePopup
 const panel = new Panel($("#panel"), { map, ground, onClose: closePanel, onOpen: (number) => choose(number), onChanged: (incident) => { marks.choose(incident, { pan: false }); load(); counts(); } });
 
 bulk = new Bulk($("#bulk"), { list, ground, onDone: () => { load(); counts(); if (panel.number) panel.refresh(panel.number); } });
+// Who may not see where people are has no such button, and no such panel.
+const mayDuty = Boolean($("#duty-open"));
 const duty = new Duty($("#duty"), $("#duty-open"), { map, onClose: closePanel });
 
 async function openDuty() {
+  if (!mayDuty) return;
   if (!$("#duty").hidden) { closePanel(); return; }
   panel.close();
   report?.close();
@@ -61,7 +67,7 @@ async function openDuty() {
   $(".board").dataset.side = "open";
   await duty.open();
 }
-$("#duty-open").addEventListener("click", openDuty);
+$("#duty-open")?.addEventListener("click", openDuty);
 
 async function load() {
   list.waiting();
@@ -107,6 +113,7 @@ async function choose(number, { pan = true, focus = false } = {}) {
   report?.close();
   duty.close();
   fresh.delete(number);
+  late.delete(number);
   badge();
   list.choose(number);
   list.rows.get(number)?.classList.remove("fresh");
@@ -132,7 +139,7 @@ async function openReport() {
   if (!report) {
     try {
       report = new Report($("#report"), { map, ...(await choices), onClose: closePanel, onOpen: choose,
-        onSaved: (incident) => { report.close(); load(); counts(); choose(incident.number); } });
+        onSaved: (number) => { seen.add(number); report.close(); load(); counts(); choose(number); } });
     } catch (problem) {
       delete $(".board").dataset.side;
       toast(problem.message, "red");
@@ -143,39 +150,58 @@ async function openReport() {
   report.open();
 }
 
+const finder = new Finder(map, { onMap: () => { if (!map.getSize().x) $("nav [data-view=map]").click(); } });
 $("#search").addEventListener("submit", async (event) => {
   event.preventDefault();
   const text = $("#search input").value.trim();
+  finder.clear();
   if (!text) return;
+  if (finder.coordinates(text)) return;
   try {
     await get(`incidents/${encodeURIComponent(text)}`);
     choose(text, { focus: true }); // a number is found whatever the filters are
   } catch (problem) {
-    if (problem.status === 404 || problem.status === 422) filters.set({ q: text, status: "", queue: "" });
-    else toast(problem.message, "red");
+    if (problem.status !== 404 && problem.status !== 422) { toast(problem.message, "red"); return; }
+    filters.set({ q: text, status: "", queue: "" });
+    finder.words(text);
   }
 });
 
+// What came in and what has become overdue, each with a badge of its own; a click opens the newest.
+const badges = { fresh, late };
 function badge() {
-  const shown = $("#fresh");
-  shown.hidden = fresh.size === 0;
-  $(".text", shown).textContent = t("console.fresh", { n: fresh.size });
-  document.title = (fresh.size ? `(${fresh.size}) ` : "") + shown.dataset.title;
+  for (const [name, numbers] of Object.entries(badges)) {
+    $(`#${name}`).hidden = numbers.size === 0;
+    $(`#${name} .text`).textContent = t(`console.${name}`, { n: numbers.size });
+  }
+  const n = new Set([...fresh, ...late]).size;
+  document.title = (n ? `(${n}) ` : "") + $("#fresh").dataset.title;
 }
-$("#fresh").addEventListener("click", () => {
-  const [number] = [...fresh].reverse();
-  fresh.clear();
-  badge();
-  if (number) choose(number);
-});
-
-function onIncident(event) {
-  const isNew = !seen.has(event.number) && !items.some((incident) => incident.number === event.number) && event.version === 1;
-  seen.add(event.number);
-  if (isNew) {
-    fresh.add(event.number);
+for (const [name, numbers] of Object.entries(badges)) {
+  $(`#${name}`).addEventListener("click", () => {
+    const [number] = [...numbers].reverse();
+    numbers.clear();
     badge();
-    if (sound) chime();
+    if (number) choose(number);
+  });
+}
+
+/** What an event is to the ear and to the badges: "late" when a limit has run out, "fresh" when it came in, else "". */
+function newsOf(event, since) {
+  const key = event.turned_overdue ? `${event.number} ${event.due_at}` : event.number;
+  const known = seen.has(key) || !since;
+  seen.add(key);
+  if (known) return "";
+  if (event.turned_overdue) return "late";
+  return event.version === 1 ? "fresh" : "";
+}
+
+function onIncident(event, since) {
+  const news = newsOf(event, since);
+  if (news) {
+    badges[news].add(event.number);
+    badge();
+    if (sound) chime(news);
   }
   reload();
   panel.refresh(event.number);
@@ -210,6 +236,7 @@ new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(map.getCont
 if (matchMedia("(max-width: 760px)").matches) { $(".filter-box").open = false; $(".legend").open = false; }
 showSound();
 drawLegend();
+new Layers($("#layers"), { map, ground, people: mayDuty });
 let choices = loadChoices();
 choices.then((got) => { panel.categories = got.categories; filters.fillCategories(got.categories); }, (problem) => toast(problem.message, "red"));
 ground.load({ fit: map.getSize().x > 0 }).then((grids) => {

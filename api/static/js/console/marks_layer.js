@@ -3,11 +3,11 @@ import { h } from "../dom.js";
 import { debounced } from "../dom.js";
 import { latest } from "../api.js";
 import { named, t, word } from "../messages.js";
-import { lampOf, mark } from "../marks.js";
+import { badly, lampOf, mark } from "../marks.js";
 import { draggable } from "./drag.js";
 
 const L = window.L;
-const WORST = ["red", "amber", "green", "waiting", "ended"];
+const WORST = ["worst", "red", "amber", "green", "waiting", "ended"];
 const CELL_PX = 46; // of a long list the server counts what lies so near together
 const NEAR_ZOOM = 17; // from here on nothing is clustered
 
@@ -43,7 +43,7 @@ export class MarksLayer {
   marker(incident, at, words) {
     const marker = L.marker([at.lat, at.lon], {
       icon: L.divIcon({ className: "mark", html: mark(incident), iconSize: [22, 22] }),
-      lamp: lampOf(incident), keyboard: false, number: incident.number,
+      lamp: badly(incident) ? "worst" : lampOf(incident), keyboard: false, number: incident.number,
       alt: `${incident.number} ${named(incident.category)} ${word("status", incident.status)}`,
     });
     marker.bindTooltip(h("span", { text: words }), { direction: "top", offset: [0, -10] });
@@ -67,7 +67,7 @@ export class MarksLayer {
       this.draw(found.marks.map((one) => this.marker(one, one, `${one.number} · ${word("status", one.status)}`)));
       this.counted.clearLayers();
       for (const one of found.clusters) {
-        L.marker([one.lat, one.lon], { icon: countIcon(one.lamp || "waiting", one.count), keyboard: false, alt: String(one.count) })
+        L.marker([one.lat, one.lon], { icon: countIcon(one.worst ? "worst" : one.lamp || "waiting", one.count), keyboard: false, alt: String(one.count) })
           .on("click", () => this.map.setView([one.lat, one.lon], this.map.getZoom() + 2)).addTo(this.counted);
       }
     } catch {
@@ -98,5 +98,5 @@ function clusterIcon(cluster) {
 
 function countIcon(worst, count) {
   const size = count < 10 ? 34 : count < 100 ? 40 : 48;
-  return L.divIcon({ className: `cluster lamp-${worst}`, html: h("span", { text: String(count) }), iconSize: [size, size] });
+  return L.divIcon({ className: `cluster lamp-${worst}`, html: h("span", { text: worst === "worst" ? `${count}!` : String(count) }), iconSize: [size, size] });
 }

@@ -4,15 +4,17 @@ import { get } from "../api.js";
 import { story } from "../story.js";
 import { toldBox } from "../told.js";
 import { movesBox } from "./moves.js";
-import { categoryBox } from "./category.js";
+import { categoryBox, correctCategory } from "./category.js";
+import { chasesBox, clocksBox, mergedBox } from "./clocks.js";
 import { nearBox, reporterBox } from "./near.js";
 import { placeBox } from "./place.js";
 import { Presence } from "./presence.js";
 
 export class Panel {
-  constructor(box, { map, ground, onClose, onChanged, onOpen }) {
+  /** Beside the map, or with `page` as a page of its own; `extra(incident, renew)` gives what stands last. */
+  constructor(box, { map, ground, onClose, onChanged, onOpen, page = false, extra = () => null }) {
     this.box = box;
-    Object.assign(this, { map, ground, onClose, onChanged, onOpen });
+    Object.assign(this, { map, ground, onClose, onChanged, onOpen, page, extra });
     this.presence = new Presence();
     this.categories = [];
     this.number = null;
@@ -26,7 +28,7 @@ export class Panel {
     if (this.box.dataset.number !== number) {
       const bone = h("div", { class: "skeleton" });
       bone.style.height = "220px";
-      fill(this.box, this.head(number), h("div", { class: "panel-body" }, bone));
+      fill(this.box, this.head(number), h("div", { class: this.body }, bone));
     }
     this.box.dataset.number = number;
     this.presence.enter(number);
@@ -42,7 +44,12 @@ export class Panel {
     }
   }
 
+  get body() {
+    return this.page ? "story" : "panel-body stack";
+  }
+
   head(number) {
+    if (this.page) return h("p", { class: "number muted", text: number });
     const address = `/console/incidents/${encodeURIComponent(number)}`;
     return h("header", { class: "panel-head" },
       h("a", { class: "number grow", href: address, text: number }),
@@ -50,7 +57,7 @@ export class Panel {
   }
 
   fail(number, problem) {
-    fill(this.box, this.head(number), h("div", { class: "panel-body" },
+    fill(this.box, this.head(number), h("div", { class: this.body },
       h("div", { class: "empty" }, icon("warning"), h("p", { text: problem.message }),
         h("button", { class: "button", type: "button", text: this.box.dataset.retry, on: { click: () => this.open(number) } }))));
   }
@@ -66,10 +73,12 @@ export class Panel {
     const place = placeBox(incident, { map: this.map, onDone: renew });
     this.loosen = place.release;
     const needed = place.element?.tagName === "SECTION";
-    const body = h("div", { class: "panel-body stack" }, needed && place.element,
+    const body = h("div", { class: this.body }, needed && place.element,
       categoryBox(incident, { categories: this.categories, onDone: renew }),
-      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }), place: needed ? null : place.element, told: toldBox(incident.number) }),
-      reporterBox(incident));
+      ...story(incident, history, { moves: movesBox(incident, { grids: this.ground?.grids, onDone: renew }),
+        place: [needed ? null : place.element, correctCategory(incident, { categories: this.categories, onDone: renew })],
+        told: [clocksBox(incident), mergedBox(incident, this.onOpen), toldBox(incident.number), chasesBox(incident)] }),
+      reporterBox(incident), this.extra(incident, renew));
     body.querySelector(".said, h1")?.after(nearBox(incident, { onOpen: this.onOpen, onDone: renew }) || "");
     body.prepend(this.presence.box);
     if (busy) return; // never take the words from somebody who is writing
@@ -79,7 +88,7 @@ export class Panel {
   /** Shows what changed elsewhere, unless somebody is writing in the panel. */
   refresh(number) {
     if (number !== this.number || this.box.contains(document.activeElement?.closest("textarea, input, select"))) return;
-    this.open(number);
+    this.open(number).then((incident) => { if (this.page) this.onChanged(incident); });
   }
 
   release() {

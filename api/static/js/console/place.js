@@ -7,6 +7,15 @@ import { coordinates } from "./coordinates.js";
 
 const L = window.L;
 
+/** Who would answer at a candidate: grid, post and person; nothing where it was not asked. */
+export function ownerWords({ suggested }) {
+  if (suggested === undefined) return null;
+  const words = suggested
+    ? [`${suggested.grid} ${suggested.grid_name || ""}`.trim(), suggested.post && `${suggested.person || t("grid.nobody")}（${word("post", suggested.post)}）`].filter(Boolean).join(" · ")
+    : t("place.nobody_there");
+  return h("span", { class: "block small", dataset: { suggested: "" }, text: `→ ${words}` });
+}
+
 export function placeBox(incident, { map, onDone }) {
   const needed = !incident.location || incident.queue === "place_needed";
   if (!needed && !incident.moves?.includes("set_place")) return { element: null, release() {} };
@@ -54,7 +63,8 @@ export function placeBox(incident, { map, onDone }) {
         h("b", { class: "order", text: String(index + 1) }),
         h("button", { class: "button quiet grow start", type: "button", on: { click: () => map.setView(at, 17) } },
           h("span", { class: "grow" }, h("span", { class: "block", text: candidate.label || candidate.street || "" }),
-            h("span", { class: "small muted", text: `${word("match", candidate.match)} · ${t("place.confidence", { n: Math.round((candidate.confidence || 0) * 100) })}` }))),
+            h("span", { class: "block small muted", text: `${word("match", candidate.match)} · ${t("place.confidence", { n: Math.round((candidate.confidence || 0) * 100) })}` }),
+            ownerWords(candidate))),
         h("button", { class: "button", type: "button", text: t("place.use"), on: { click: () => choose(candidate, index) } }));
     });
     if (bounds.isValid()) map.fitBounds(bounds, { padding: [70, 70], maxZoom: 17 });
@@ -76,7 +86,7 @@ export function placeBox(incident, { map, onDone }) {
       return;
     }
     try {
-      const answer = await get("geocode", { q: search.elements.place.value });
+      const answer = await get("geocode", { q: search.elements.place.value, owners: true, category: incident.category?.code });
       const sure = answer.lon !== null && !answer.candidates?.length;
       const found = sure ? [{ ...answer, label: answer.street || answer.query }] : answer.candidates || [];
       if (found.length) fill(list, shown(found, (candidate) => settle({ lon: candidate.lon, lat: candidate.lat, datum: "wgs84" })));

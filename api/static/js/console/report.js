@@ -6,6 +6,7 @@ import { language, named, t, word } from "../messages.js";
 import { moment } from "../times.js";
 import { coordinates } from "./coordinates.js";
 import { nearRow } from "./near.js";
+import { ownerWords } from "./place.js";
 import { share, suggestions, told } from "./suggest.js";
 
 
@@ -121,7 +122,7 @@ export class Report {
 
   /** What the words say; a guess that needs a person is not shown as a place. */
   async locate(text) {
-    const answer = await this.geocode("geocode", { q: text });
+    const answer = await this.geocode("geocode", { q: text, owners: true, category: this.category()?.code });
     this.marker?.remove();
     this.marker = null;
     if (answer.lon === null || answer.waits) return { waits: true, reason: answer.reason, candidates: answer.candidates || [] };
@@ -155,7 +156,7 @@ export class Report {
       h("ul", {}, candidates.slice(0, 5).map((found) => h("li", {}, h("button", { class: "button quiet start", type: "button", on: { click: () => {
         this.drop({ lat: found.lat, lng: found.lon });
         this.map.setView([found.lat, found.lon], 17);
-      } } }, icon("pin"), `${found.label}（${t("place.confidence", { n: Math.round(found.confidence * 100) })}）`)))));
+      } } }, icon("pin"), h("span", { class: "grow" }, h("span", { class: "block", text: `${found.label}（${t("place.confidence", { n: Math.round(found.confidence * 100) })}）` }), ownerWords(found)))))));
   }
 
   async neighbours(place) {
@@ -165,10 +166,39 @@ export class Report {
       const items = await this.near("desk/neighbours", { lon: place.lon, lat: place.lat, category: this.category()?.code, q });
       fill(box, items.length && h("div", { class: "note amber near-note" }, h("div", { class: "grow" },
         h("b", { class: "block", text: t("report.near", { n: items.length }) }),
-        h("ul", {}, items.slice(0, 4).map((found) => nearRow(found, this.onOpen))))));
+        h("ul", {}, items.slice(0, 4).map((found) => nearRow(found, this.onOpen, this.tooButton(found.number)))))));
     } catch (problem) {
       if (problem.name !== "AbortError") fill(box);
     }
+  }
+
+  /** The same thing that is open there already: whoever calls becomes a reporter of it, and nothing new is made. */
+  tooButton(number) {
+    return h("button", { class: "button", type: "button", dataset: { too: number }, text: t("near.too"), title: t("near.too_hint", { number }), on: { click: async (event) => {
+      const button = event.currentTarget;
+      const { channel, description, name, phone } = this.form.elements;
+      button.disabled = true;
+      try {
+        await post(`incidents/${encodeURIComponent(number)}/reporters`, { channel: channel.value, description: description.value.trim(),
+          name: name.value.trim() || null, phone: phone.value.trim() || null }, { "Idempotency-Key": this.key });
+        this.done(t("near.too_done", { number }), number);
+      } catch (problem) {
+        button.disabled = false;
+        toast(problem.message, "red");
+      }
+    } } });
+  }
+
+  /** The form as it was before, for the next call. */
+  done(words, number) {
+    const { channel } = this.form.elements;
+    const kept = channel.value;
+    this.key = crypto.randomUUID();
+    this.form.reset();
+    channel.value = kept;
+    for (const part of ["#preview", "#neighbours", "#caller", "#suggested"]) fill($(part));
+    toast(words);
+    this.onSaved(number);
   }
 
   /** What this number reported before: the look is kept, so it is asked only for a whole number. */
@@ -202,16 +232,7 @@ export class Report {
     try {
       // The same key until it is saved: a second press never makes a second incident.
       const incident = await post("incidents", body, { "Idempotency-Key": this.key });
-      this.key = crypto.randomUUID();
-      const channel = elements.channel.value;
-      this.form.reset();
-      elements.channel.value = channel;
-      fill($("#preview"));
-      fill($("#neighbours"));
-      fill($("#caller"));
-      fill($("#suggested"));
-      toast(t("report.saved", { number: incident.number }));
-      this.onSaved(incident);
+      this.done(t("report.saved", { number: incident.number }), incident.number);
     } catch (problem) {
       toast(problem.message, "red");
       if (problem.field && elements[problem.field]) elements[problem.field].setAttribute("aria-invalid", "true");

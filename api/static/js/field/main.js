@@ -20,6 +20,10 @@ import { showMine } from "./mine.js";
 const REFRESH_MS = 60000;
 const SORTS = ["due", "near", "own"];
 const { account, username, post: myPost } = document.body.dataset;
+// A position older than this at pressing is not where one is.
+const FRESH_MS = 300000;
+// Steps made at the spot carry their place, like photographs; any other does on a shift only.
+const AT_THE_SPOT = new Set(["arrive", "finish_task", "check_passed", "check_failed", "verify_confirmed", "verify_denied"]);
 let desk = { tasks: [], checks: [], record: null, shift: { on_shift: false }, colleagues: [] };
 let categories = [];
 let replies = [];
@@ -32,7 +36,7 @@ let problem_shown = null;
 
 const outbox = new Outbox({
   account: Number(account), username,
-  onChange: (items) => { count(items); draw(); if (!$("#box").hidden) showBox($("#box"), outbox); },
+  onChange: (items) => { count(items); draw(); if (!$("#box").hidden) showBox($("#box"), outbox, categories); },
   onSent: () => refreshSoon(),
   renew: renewToken,
 });
@@ -146,6 +150,9 @@ function sorted(list) {
   return by === "near" && me ? shortWay(me, byDue(list)) : byDue(list);
 }
 
+/** Checks are many and change hands: they are put in order by limit or by way, not by hand. */
+const sortedChecks = (list) => (by === "own" ? byDue(list) : sorted(list));
+
 function lines(list, movable) {
   return h("ul", { class: "cards" }, list.map((task) => h("li", { class: movable ? "movable" : "" }, card(task, me, openTask),
     movable && h("span", { class: "movers" }, ["up", "down"].map((way) => h("button", { class: "button", type: "button", "aria-label": t(`field.move_${way}`), dataset: { move: way },
@@ -167,7 +174,8 @@ function draw() {
   if (!updated_at && !problem_shown) body.push(h("p", { class: "row muted" }, h("span", { class: "spinner" }), t("field.loading")));
   else if (!open.length && !checks.length) body.push(h("div", { class: "empty" }, icon("tick-circle"), h("p", { text: t("field.none") }), h("p", { class: "small", text: t("field.none_hint") })));
   body.push(lines(open, by === "own" && open.length > 1));
-  if (checks.length) body.push(h("h2", { text: t("field.checks") }), lines(checks.filter((check) => !isOver(check))));
+  if (checks.length) body.push(h("h2", { text: t("field.checks") }), lines(sortedChecks(checks.filter((check) => !isOver(check)))),
+    desk.checks_total > checks.length && h("p", { class: "note", dataset: { cut: "" } }, icon("info"), h("span", { text: t("field.checks_cut", { n: checks.length, all: desk.checks_total }) })));
   if (reports.length) body.push(h("h2", { text: t("field.new_waiting") }), h("ul", { class: "cards" }, reports.map((item) => h("li", { class: "card row" }, h("span", { class: "grow two-lines", text: item.description }), h("span", { class: "chip amber", text: t("field.waiting") })))));
   if (waiting.length) body.push(h("h2", { text: t("field.waiting_tasks") }), lines(waiting));
   if (taken.length) body.push(h("h2", { text: t("field.taken") }), lines(taken));
@@ -182,10 +190,17 @@ function draw() {
   }
 }
 
+/** The step with the place it was made at, as far as the phone knows it now and may tell it. */
+function placed(item) {
+  if (item.kind !== "move" || !me || Date.now() - me.at_ms > FRESH_MS) return item;
+  if (!shift.now.on_shift && !AT_THE_SPOT.has(item.move)) return item;
+  return { ...item, lon: me.lon, lat: me.lat, accuracy_m: Math.round(me.accuracy_m || 0) };
+}
+
 async function act(items) {
   try {
     if (me) shift.mark(me);
-    await outbox.add(items);
+    await outbox.add(items.map(placed));
     toast(t(navigator.onLine ? "field.saved" : "field.saved_offline"));
   } catch {
     toast(t("field.storage_failed"), "red");
@@ -261,7 +276,7 @@ function onNumber(number) {
   else toast(t("field.gone"));
 }
 
-const drawMine = () => showMine($("#mine-view"), { shift, record: desk.record, notices, account, onSign, onNumber });
+const drawMine = () => showMine($("#mine-view"), { shift, record: desk.record, notices, account, onSign, onNumber, again: drawMine });
 
 async function seeNotices() {
   const ids = notices.filter((one) => !one.seen_at).map((one) => one.id);
@@ -274,7 +289,7 @@ function view(name) {
   $("#box").hidden = name !== "box";
   for (const button of $$(".tabs [data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === name));
   if (name === "map") field.open(desk.tasks);
-  if (name === "box") showBox($("#box"), outbox);
+  if (name === "box") showBox($("#box"), outbox, categories);
   if (name === "mine") { drawMine(); seeNotices(); }
 }
 
@@ -282,7 +297,7 @@ function watch() {
   if (!navigator.geolocation) return;
   navigator.geolocation.watchPosition(({ coords }) => {
     const first = !me;
-    me = { lon: coords.longitude, lat: coords.latitude, accuracy_m: coords.accuracy };
+    me = { lon: coords.longitude, lat: coords.latitude, accuracy_m: coords.accuracy, at_ms: Date.now() };
     field.me(me);
     shift.seen(me);
     if (first) draw();

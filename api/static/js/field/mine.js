@@ -42,7 +42,7 @@ function noticesCard(notices, onNumber) {
       : h("p", { class: "muted", text: t("field.notices_none") }));
 }
 
-async function pushCard(account) {
+async function pushCard(account, again) {
   const state = await pushState(account);
   const box = h("section", { class: "card stack", dataset: { push: state } },
     h("h2", { class: "row" }, icon(state === "on" ? "bell" : "bell-off"), t("field.push")),
@@ -55,7 +55,7 @@ async function pushCard(account) {
       } catch (problem) {
         toast(problem.message || t("field.push_failed"), "red");
       }
-      box.replaceWith(await pushCard(account));
+      await again(); // the card pressed may have been drawn anew meanwhile
     } } }, icon(state === "on" ? "bell-off" : "bell"), t(state === "on" ? "field.push_end" : "field.push_begin")));
   }
   return box;
@@ -67,7 +67,7 @@ function appCard() {
     h("div", {}, APPS.map((name) => h("label", { class: "choice" }, h("input", { type: "radio", name: "app", value: name, checked: name === now, on: { change: () => chooseApp(name) } }), t(`field.app_${name}`)))));
 }
 
-export async function showMine(place, { shift, record, notices, account, onSign, onNumber }) {
-  const push = await pushCard(account);
+export async function showMine(place, { shift, record, notices, account, onSign, onNumber, again }) {
+  const push = await pushCard(account, again);
   fill(place, shiftCard(shift, onSign), recordCard(record), noticesCard(notices, onNumber), push, appCard());
 }

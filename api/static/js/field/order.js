@@ -36,7 +36,7 @@ export function shortWay(me, tasks) {
 }
 
 export const byDue = (tasks) => {
-  const late = (task) => new Date(task.due_at || "9999-12-31").getTime();
+  const late = (task) => new Date(task.due_at || task.incident.due_at || "9999-12-31").getTime();
   return [...tasks].sort((a, b) => late(a) - late(b));
 };
 

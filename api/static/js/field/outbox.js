@@ -7,6 +7,8 @@ import { addItem, allItems, keep, kept, putItem, removeItem } from "./store.js";
 const STUCK = new Set(["conflict", "refused"]);
 const LONGEST_WAIT_MS = 60000;
 const STEPS_KEPT = 200;
+// Of what others did meanwhile, so many of the newest steps are shown beside mine.
+const THEIRS_SHOWN = 3;
 // What others do on their own tasks is no reason to stop mine.
 const OTHERS_OWN = new Set(["accept_task", "arrive", "finish_task", "offer_task"]);
 const STEPS = new Set(["move", "pin"]);
@@ -126,7 +128,8 @@ export class Outbox {
   }
 
   sendMove(item) {
-    const body = { move: item.move, note: item.note || null, version: item.version, done_at: item.at, ...item.values };
+    const { lon, lat, accuracy_m } = item;
+    const body = { move: item.move, note: item.note || null, version: item.version, done_at: item.at, ...(lon === undefined ? {} : { lon, lat, accuracy_m }), ...item.values };
     return post(`incidents/${encodeURIComponent(item.number)}/moves`, body, { "Idempotency-Key": item.client_id });
   }
 
@@ -189,8 +192,10 @@ export class Outbox {
         delete item.tried;
         return this.put(item, "waiting", "again");
       }
-      const last = history[history.length - 1];
-      item.theirs = { status: incident.status, move: last?.move, at: last?.at, version: incident.version };
+      item.theirs = {
+        status: incident.status, version: incident.version, category: incident.category, location: incident.location,
+        lines: (others.length ? others.slice(-THEIRS_SHOWN) : history.slice(-1)).map(({ move, at, note, actor, actor_name }) => ({ move, at, note, actor, actor_name })),
+      };
     } catch (second) {
       if (second instanceof Problem && second.isLine) return this.put(item, "waiting", "later");
       item.theirs = null;

@@ -2,12 +2,15 @@
 import { fill, h, icon, toast } from "../dom.js";
 import { named, t, word } from "../messages.js";
 import { mark } from "../marks.js";
+import { awayWords } from "../away.js";
 import { left, moment } from "../times.js";
 import { form, takePhoto } from "./forms.js";
 import { wayTo } from "./navigate.js";
 import { away, extensionChip, isOver, isTask, stateWord } from "./tasks.js";
 import { canRecord, recorder } from "./voice.js";
 
+// A result finished so far from its incident is worth a look.
+const FAR_M = 200;
 const POSTS = ["officer", "cleaner", "gardener", "maintainer"];
 
 export function sheet(box, task, ctx) {
@@ -92,7 +95,7 @@ export function sheet(box, task, ctx) {
     open && canRecord() && may.size > 0 && recorder((photo) => act([{ kind: "voice", number, stage: "during", photo, ...place }])),
     open && may.has("set_place") && isTask(task) && button("pin", "pin", t("field.pin_move"), async () => {
       const at = await aim(incident.location || me);
-      if (at) { await act([{ kind: "pin", number, ...at, version }]); toast(t("field.pin_moved")); }
+      if (at) { await act([{ kind: "pin", number, ...at, version, seq: task.seq }]); toast(t("field.pin_moved")); }
     }),
     open && may.has("set_category") && categories.length > 0 && asking("category", "filter", t("field.category")),
   ].filter(Boolean);
@@ -112,6 +115,8 @@ export function sheet(box, task, ctx) {
         task.due_at && h("span", { class: "muted", text: t("task.due", { at: moment(task.due_at) }) }), extensionChip(task)),
       task.status === "waiting" && h("p", { class: "note" }, icon("clock"), h("span", { text: t("field.waits_for_lead") })),
       task.of_unit && h("p", { class: "note amber" }, icon("person"), h("span", { text: t("field.of_unit_hint") })),
+      task.distances?.length > 0 && h("ul", { class: "plain", dataset: { distances: "" } }, task.distances.map((one) =>
+        h("li", { class: "row" }, icon("target"), h("span", { class: "grow", text: `${word("move", one.move)} ${moment(one.at)}` }), h("span", { class: one.away_m > FAR_M ? "chip big amber" : "chip big", text: awayWords(one) })))),
       task.note && isOver(task) && h("p", { class: "note red" }, icon("return"), h("span", { text: task.note })),
       h("p", { class: "row" }, icon("pin"), h("span", { class: "grow", text: [incident.address, incident.segment?.street, incident.side && word("side", incident.side)].filter(Boolean).join(" · ") }), h("span", { class: "muted", text: away(task, me) })),
       at && h("div", { class: "two" },

@@ -47,6 +47,22 @@ def list_accounts(session: Session, now: datetime) -> list[dict[str, Any]]:
     ]
 
 
+def facts_of(session: Session, username: str) -> dict[str, Any]:
+    """What the record says of an account: name, role, staff number, closed or not; NotFound `account.unknown`."""
+    session.flush()
+    row = session.execute(
+        text(
+            "select a.name, a.role, s.staff_no, a.disabled_at is not null as disabled"
+            " from account a left join staff s on s.id = a.staff_id where a.username = :name"
+        ),
+        {"name": username},
+    )
+    found = row.mappings().one_or_none()
+    if found is None:
+        raise NotFound("account.unknown", field="username", username=username)
+    return dict(found)
+
+
 def add_account(session: Session, username: str, name: str, role: str, staff_no: str | None) -> str:
     """Makes an account and tells its one-time password.
 

@@ -6,15 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from api.base_maps import BaseMaps
 from api.believed import ASKED, Believed
 from api.errors import add_error_answers
 from api.export_desk import ExportDesk
+from api.import_desk import ImportDesk
 from api.kept_tiles import KeptTiles
 from api.limits import RateLimits
 from api.live import LiveFeed
@@ -26,6 +27,7 @@ from api.pages.security import SecurityHeaders
 from api.routes import (
     accounts,
     administration,
+    base_maps,
     bulk_moves,
     desk,
     duplicates,
@@ -34,11 +36,13 @@ from api.routes import (
     grids,
     ground,
     health,
+    imports,
     incidents,
     intake,
     live,
     notices,
     outgoing,
+    people,
     places,
     positions,
     presence,
@@ -64,14 +68,6 @@ STATIC = Path(__file__).parent / "static"
 WRITERS_AFTER_S = 15.0
 
 
-def tile_hosts(template: str | None) -> list[str]:
-    """Origins of a base map's tiles, `{s}` as any first part of the name: the only foreign images allowed."""
-    if not template:
-        return []
-    parts = urlsplit(template.replace("{s}", "*"))
-    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
-
-
 async def _writers_loaded() -> None:
     await asyncio.sleep(WRITERS_AFTER_S)
     await anyio.to_thread.run_sync(load_writers)
@@ -92,6 +88,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         writers.cancel()
         await feed.stop()
         await anyio.to_thread.run_sync(app.state.exports.close)
+        await anyio.to_thread.run_sync(app.state.imports.close)
         app.state.question.close()
         app.state.connections.close()
         app.state.tiles.close()
@@ -115,7 +112,9 @@ def make_app(services: Services | None = None) -> FastAPI:
     route = tiles.router.routes[0]
     app.add_middleware(TileDoor, tiles=app.state.tiles, believed=believed, route=route)
     web = app.state.services.settings.web
-    app.add_middleware(SecurityHeaders, image_sources=tile_hosts(web.base_map_url))
+    app.add_middleware(SecurityHeaders)
+    app.state.base_maps = BaseMaps(app.state.services.sessions, web)
+    app.state.imports = ImportDesk(app.state.services)
     app.state.limits = RateLimits(web)
     oidc = app.state.services.settings.oidc
     app.state.oidc = Provider(oidc) if oidc.oidc_issuer else None
@@ -145,6 +144,9 @@ def make_app(services: Services | None = None) -> FastAPI:
         outgoing,
         health,
         administration,
+        people,
+        imports,
+        base_maps,
         rules,
         tiles,
         field_reports,

@@ -146,3 +146,56 @@ class Presence(Base):
         ForeignKey("account.id"), primary_key=True, autoincrement=False, index=True
     )
     seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+
+
+class BaseMapRow(Base):
+    """A base map that the bureau has chosen; while the table is empty, the one of the settings (api/base_maps.py)."""
+
+    __tablename__ = "base_map"
+    __table_args__ = (
+        CheckConstraint("datum in ('wgs84', 'gcj02', 'bd09')", name="datum"),
+        CheckConstraint("max_zoom between 1 and 24", name="max_zoom"),
+    )
+
+    id: Mapped[int] = identity_column()
+    name_zh: Mapped[str] = mapped_column(Text)
+    name_en: Mapped[str] = mapped_column(Text)
+    # Leaflet's pattern with {z} {x} {y}, and {s} and {key} where it has them.
+    url: Mapped[str] = mapped_column(Text)
+    subdomains: Mapped[str] = mapped_column(Text, server_default="")
+    map_key: Mapped[str] = mapped_column(Text, server_default="")
+    datum: Mapped[str] = mapped_column(Text, server_default="wgs84")
+    attribution: Mapped[str] = mapped_column(Text, server_default="")
+    max_zoom: Mapped[int] = mapped_column(Integer, server_default=text("18"))
+    place: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    shown: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
+
+
+class ImportRun(Base):
+    """A file brought on the page of imports: looked over first, then taken in from the very same bytes."""
+
+    __tablename__ = "import_run"
+    __table_args__ = (
+        CheckConstraint(
+            "status in ('checking', 'checked', 'importing', 'done', 'failed')", name="status"
+        ),
+        Index("ix_import_run_expires_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text)
+    file_name: Mapped[str] = mapped_column(Text)
+    file_hash: Mapped[str] = mapped_column(Text)
+    # The options as they came: columns, CRS, the day from which it holds …
+    asked: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    status: Mapped[str] = mapped_column(Text)
+    step: Mapped[str] = mapped_column(Text, server_default="")
+    # What was found or done: counts, refused rows, faults of areas, incidents that change owner.
+    found: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    code: Mapped[str | None] = mapped_column(Text)
+    values: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Moved on with every step; `api/import_desk.py` tells by it and by a lock whether somebody still works.
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -36,7 +36,7 @@ class CategoryPeriod(Base):
 
 
 class CatalogueChange(Base):
-    """Who changed a category, condition, stage limit or chasing rule, when, from which moment on, and to what."""
+    """Who changed what in the administration (rules, accounts, people, imports …), when, from which moment on, and to what."""
 
     __tablename__ = "catalogue_change"
     __table_args__ = (Index("ix_catalogue_change_subject_code", "subject", "code"),)

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -140,18 +140,31 @@ def save_template(
     )
 
 
-def delete_template(session: Session, template_id: int) -> None:
-    """Takes a template away: at that turn residents hear nothing, or the general words.
+def words_at(
+    session: Session, kind: str, category_code: str | None, language: str
+) -> dict[str, str] | None:
+    """Title and body of exactly this template; None where there is none."""
+    row = session.execute(
+        select(ResidentTemplate.title, ResidentTemplate.body).where(
+            ResidentTemplate.kind == kind,
+            ResidentTemplate.category_code.is_not_distinct_from(category_code),
+            ResidentTemplate.language == language,
+        )
+    ).one_or_none()
+    return None if row is None else {"title": row.title, "body": row.body}
+
+
+def delete_template(session: Session, template_id: int) -> ResidentTemplate:
+    """Takes a template away, and tells it: at that turn residents hear nothing, or the general words.
 
     Raises NotFound `template.unknown`.
     """
-    found = session.scalar(
-        delete(ResidentTemplate)
-        .where(ResidentTemplate.id == template_id)
-        .returning(ResidentTemplate.id)
-    )
+    found = session.get(ResidentTemplate, template_id, with_for_update=True)
     if found is None:
         raise NotFound("template.unknown", template=template_id)
+    session.delete(found)
+    session.flush()
+    return found
 
 
 def load_shipped(session: Session, now: datetime) -> None:

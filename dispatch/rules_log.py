@@ -1,4 +1,7 @@
-"""Who changed which rule of the bureau, when, from which moment on, from what to what; and the day a change may begin."""
+"""Who changed what in the administration, when, from which moment on, from what to what; and the day a change may begin.
+
+Rules of the bureau by `log_change`; accounts, people, posts, imports, base maps and words by `write_down`.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,10 @@ from grid.town import rules_changed
 SUBJECTS = (
     *("category", "condition", "stage_limit", "chase_rule"),
     *("calendar_day", "calendar_year", "channel"),
+)
+ADMINISTRATION = (
+    *("account", "person", "unit", "post", "import"),
+    *("base_map", "template", "contact", "webhook"),
 )
 LONGEST_LIST = 500
 
@@ -45,11 +52,26 @@ def log_change(
     now: datetime,
 ) -> None:
     """Writes a change down, only what differs, and lets every process read the rules anew; nothing for no change."""
+    if write_down(session, subject, code, before, after, from_at, actor, now):
+        rules_changed(session)
+
+
+def write_down(
+    session: Session,
+    subject: str,
+    code: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    from_at: datetime,
+    actor: str,
+    now: datetime,
+) -> bool:
+    """Writes a change of the administration down, only what differs; False when nothing does."""
     old, new = dict(before or {}), dict(after or {})
     if before is not None and after is not None:
         changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         if not changed:
-            return
+            return False
         old, new = ({name: each.get(name) for name in changed} for each in (old, new))
     session.add(
         CatalogueChange(
@@ -65,20 +87,34 @@ def log_change(
         )
     )
     session.flush()
-    rules_changed(session)
+    return True
 
 
 def changes(
-    session: Session, subject: str | None = None, code: str | None = None, limit: int = 100
+    session: Session,
+    subject: str | None = None,
+    code: str | None = None,
+    limit: int = 100,
+    *,
+    actor: str | None = None,
+    before: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Changes of the rules, the newest first: at, actor, subject, code, from_at, before, after."""
+    """Changes, the newest first: id, at, actor, subject, code, from, before, after.
+
+    `subject`: one of SUBJECTS and ADMINISTRATION, or several with commas; `before`: only those older than this id.
+    """
     asked = select(CatalogueChange).order_by(CatalogueChange.id.desc())
-    if subject is not None:
-        asked = asked.where(CatalogueChange.subject == subject)
+    if subject:
+        asked = asked.where(CatalogueChange.subject.in_(subject.split(",")))
     if code is not None:
         asked = asked.where(CatalogueChange.code == code)
+    if actor:
+        asked = asked.where(CatalogueChange.actor == actor)
+    if before is not None:
+        asked = asked.where(CatalogueChange.id < before)
     return [
         {
+            "id": row.id,
             "at": row.at,
             "actor": row.actor,
             "subject": row.subject,
@@ -88,6 +124,11 @@ def changes(
         }
         for row in session.scalars(asked.limit(min(limit, LONGEST_LIST)))
     ]
+
+
+def actors(session: Session) -> list[str]:
+    """Everybody who has changed something, in order."""
+    return sorted(session.scalars(select(CatalogueChange.actor).distinct()))
 
 
 def lock_rules(session: Session) -> None:

@@ -23,10 +23,28 @@ PAGE_WIDE = re.compile(r"<meta[^>]*?>|<style>\s*(?:html, body|#map)\s*\{[^<]*</s
 
 @dataclass(frozen=True, slots=True)
 class BaseMap:
-    """Tiles below our own lines. `url` is Leaflet's pattern with {x} {y} {z}; `attribution` plain text."""
+    """Tiles below our own lines. `url` is Leaflet's pattern with {x} {y} {z}; `attribution` and `name` plain text.
+
+    max_zoom: beyond it the tiles are drawn larger; subdomains: what {s} stands for.
+    """
 
     url: str
     attribution: str = ""
+    name: str = ""
+    datum: str = "wgs84"
+    max_zoom: int = MAX_ZOOM
+    subdomains: tuple[str, ...] = ("a", "b", "c")
+
+    def for_scripts(self) -> dict[str, Any]:
+        """As `basemap.js` lays it; the attribution as the HTML that Leaflet takes."""
+        return {
+            "name": self.name,
+            "url": self.url,
+            "attribution": popup_text(self.attribution),
+            "datum": self.datum,
+            "max_zoom": min(self.max_zoom, MAX_ZOOM),
+            "subdomains": list(self.subdomains),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +142,7 @@ def town_map(
         attributionControl=base is not None,
     )
     if base is not None:
-        folium.TileLayer(
-            tiles=base.url,
-            attr=popup_text(base.attribution),
-            max_zoom=MAX_ZOOM,
-            control=False,
-        ).add_to(ground)
+        base_layer(base).add_to(ground)
     cluster = None
     if clustered:
         cluster = MarkerCluster(  # type: ignore[no-untyped-call]
@@ -148,6 +161,20 @@ def town_map(
         _add_mark(ground, mark)
     HandOver(cluster.get_name() if cluster else None).add_to(ground)
     return ground
+
+
+def base_layer(base: BaseMap) -> folium.TileLayer:
+    """The tiles of a base map as folium lays them."""
+    return folium.TileLayer(
+        tiles=base.url,
+        # folium wants one, whatever it is.
+        attr=popup_text(base.attribution) or " ",
+        max_zoom=MAX_ZOOM,
+        max_native_zoom=min(base.max_zoom, MAX_ZOOM),
+        # Leaflet takes words as well as signs.
+        subdomains=list(base.subdomains),  # type: ignore[arg-type]
+        control=False,
+    )
 
 
 def _add_mark(ground: GroundMap, mark: Mark) -> None:

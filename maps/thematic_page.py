@@ -9,7 +9,6 @@ from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
-import folium
 import numpy as np
 import orjson
 import pandas as pd
@@ -20,7 +19,7 @@ from folium.template import Template
 
 from maps.assets import use_local_assets
 from maps.drawing import STREET, Drawing, Words
-from maps.page import MAX_ZOOM, BaseMap, GroundMap, popup_text
+from maps.page import MAX_ZOOM, BaseMap, GroundMap, base_layer
 from maps.thematic_points import HEAT
 
 SCRIPT = Path(__file__).with_name("scripts") / "thematic.js"
@@ -77,9 +76,7 @@ def thematic_folium(drawing: Drawing, words: Words, base: BaseMap | None = None)
         attributionControl=base is not None,
     )
     if base is not None:
-        folium.TileLayer(
-            tiles=base.url, attr=popup_text(base.attribution), max_zoom=MAX_ZOOM, control=False
-        ).add_to(ground)
+        base_layer(base).add_to(ground)
     if drawing.heat is not None and len(drawing.heat):
         _heat(drawing.heat).add_to(ground)
     cluster = None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from api import auth
+from api import accounts_list, auth
 from api.cli.opening import opened
 from api.cli.output import Json, finish
+from api.imports.asked import COMMAND
 from api.models import AccountRow
 from dispatch import personal
+from dispatch.rules_log import write_down
 from grid.core.errors import BadInput
 from grid.models import Staff
 
@@ -39,7 +42,9 @@ def add(
             staff_id = session.scalar(select(Staff.id).where(Staff.staff_no == staff_no))
             if staff_id is None:
                 raise BadInput("account.staff_unknown", field="staff_no", staff_no=staff_no)
+        known = accounts_list.facts_of(session, username) if _there(session, username) else None
         auth.save_account(session, username, password, name or username, role, staff_id)
+        _written(session, username, known)
     finish({"username": username, "role": role}, as_json)
 
 
@@ -66,6 +71,8 @@ def password(
     with opened() as (_, session):
         if not auth.change_password(session, username, new):
             raise BadInput("account.unknown", field="username", username=username)
+        now = datetime.now(UTC)
+        write_down(session, "account", username, None, {"password": "…"}, now, COMMAND, now)
     finish({"username": username}, as_json)
 
 
@@ -83,9 +90,21 @@ def enable(username: str, as_json: Json = False) -> None:
 
 def _set_disabled(username: str, disabled: bool, as_json: bool) -> None:
     with opened() as (_, session):
+        known = accounts_list.facts_of(session, username) if _there(session, username) else None
         if not auth.set_disabled(session, username, datetime.now(UTC), disabled=disabled):
             raise BadInput("account.unknown", field="username", username=username)
+        _written(session, username, known)
     finish({"username": username, "disabled": disabled}, as_json)
+
+
+def _there(session: Session, username: str) -> bool:
+    asked = select(AccountRow.id).where(AccountRow.username == username)
+    return session.scalar(asked) is not None
+
+
+def _written(session: Session, username: str, before: dict[str, Any] | None) -> None:
+    now, after = datetime.now(UTC), accounts_list.facts_of(session, username)
+    write_down(session, "account", username, before, after, now, COMMAND, now)
 
 
 @app.command()

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from api.cli.grids import From, moment_of
-from api.cli.handing import HandOvers, counts_of, hand_over_of
+from api.cli.grids import From
+from api.cli.handing import HandOvers
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say, steps
+from api.imports.asked import counts_of, hand_over_of, moment_of
 from dispatch.following import Followed, follow_changes
 from dispatch.reading import incidents_by_segment
 from grid.core.errors import BadInput

@@ -11,11 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli.grids import Code, DryRun, From, app, moment_of, told
-from api.cli.handing import counts_of
-from api.cli.importing import datum_change
+from api.cli.grids import Code, DryRun, From, app, told
 from api.cli.opening import opened
 from api.cli.output import Json, finish, steps
+from api.imports.asked import counts_of, datum_change, moment_of
 from dispatch.area_handover import incidents_of_areas
 from dispatch.following import Followed, follow_changes
 from grid.given_areas import (

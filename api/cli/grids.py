@@ -6,21 +6,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
-from api.cli.handing import HandOvers, counts_of, hand_over, hand_over_of, show_followed
+from api.cli.handing import HandOvers, hand_over, show_followed
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say
+from api.imports.asked import counts_of, hand_over_of, moment_of
 from dispatch.following import Followed, follow_changes
 from dispatch.handover import HandOver, incidents_of_plan
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
-from grid.core.errors import BadInput
 from grid.in_force import withdraw_planned
 from grid.models import SIDES
 from grid.town import lock_ground
@@ -118,19 +116,6 @@ def withdraw(dry_run: DryRun = False, as_json: Json = False) -> None:
     with opened(keep=not dry_run) as (_, session):
         taken = withdraw_planned(session, datetime.now(UTC))
     finish({**asdict(taken), "dry_run": dry_run}, as_json)
-
-
-def moment_of(written: str | None, zone: ZoneInfo, now: datetime) -> datetime:
-    """The moment that `--from` names, midnight in the town for a date; BadInput `grids.date_unreadable`, `grids.date_past`."""
-    if written is None:
-        return now
-    moment = pd.to_datetime(written, errors="coerce")
-    if pd.isna(moment):
-        raise BadInput("grids.date_unreadable", field="from", text=written)
-    aware: datetime = (moment if moment.tzinfo else moment.tz_localize(zone)).to_pydatetime()
-    if aware < now:
-        raise BadInput("grids.date_past", field="from", text=written)
-    return aware
 
 
 def _change(

@@ -12,9 +12,8 @@ from rich.table import Table
 
 from api.cli.opening import opened
 from api.cli.output import Json, finish, say
+from api.imports.asked import counts_of
 from dispatch.following import Followed, follow_changes
-from grid.core.errors import BadInput
-from grid.models import HAND_OVERS
 
 HandOvers = Annotated[
     str,
@@ -24,14 +23,6 @@ HandOvers = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show; change nothing.")]
-
-
-def hand_over_of(written: str) -> str:
-    """One of HAND_OVERS; BadInput `hand_over.unknown`."""
-    if written not in HAND_OVERS:
-        known = ", ".join(HAND_OVERS)
-        raise BadInput("hand_over.unknown", field="hand_over", text=written, known=known)
-    return written
 
 
 def hand_over(dry_run: DryRun = False, as_json: Json = False) -> None:
@@ -49,14 +40,6 @@ def hand_over(dry_run: DryRun = False, as_json: Json = False) -> None:
     finish({**counts_of(followed), "dry_run": dry_run}, False)
     if dry_run:
         say("cli.dry_run")
-
-
-def counts_of(followed: Followed) -> dict[str, int]:
-    """How many incidents went to another grid or person, and how many had nobody and went on."""
-    return {
-        "incidents_handed_over": len(followed.moved),
-        "incidents_gone_on": len(followed.gone_on),
-    }
 
 
 def show_followed(followed: Followed) -> None:

@@ -1,15 +1,20 @@
-"""What every `gridward import` shares: its options, the pairs of `--map`, and what it says at the end."""
+"""What every `gridward import` shares: its options, how it is run, and what it says at the end."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.output import finish, refused_plain, refused_rows, say
-from grid.core.datums import to_wgs84
-from grid.core.errors import BadInput
+from api.cli.opening import opened
+from api.cli.output import finish, refused_plain, refused_rows, say, steps
+from api.imports.asked import COMMAND, Loaded, Reading, datum_change, mapping_of
+from api.imports.kept import write_import_down
+
+__all__ = ["datum_change", "mapping_of"]
 
 app = typer.Typer(no_args_is_help=True, help="Files in. Example: gridward import osm town.osm.pbf")
 FileArgument = Annotated[Path, typer.Argument(help="The file to read.")]
@@ -24,21 +29,24 @@ Crs = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only report; change nothing.")]
 
 
-def mapping_of(given: list[str] | None) -> dict[str, str] | None:
-    """`our=their` pairs, separated by spaces or commas; BadInput `import.map_unreadable`."""
-    pairs: dict[str, str] = {}
-    for text in given or []:
-        for pair in text.replace(",", " ").split():
-            ours, equals, theirs = pair.partition("=")
-            if not equals or not ours:
-                raise BadInput("import.map_unreadable", field="--map", text=pair)
-            pairs[ours] = theirs
-    return pairs or None
-
-
-def datum_change(lon: Any, lat: Any, datum: str) -> Any:
-    """The change of datum that the readers call for tables with a `datum` column."""
-    return to_wgs84(lon, lat, datum)
+def taken(
+    load: Callable[[Reading], Loaded],
+    file: Path,
+    mapping: list[str] | None,
+    dry_run: bool,
+    **options: Any,
+) -> Loaded:
+    """Takes a file in, or only looks (`dry_run`); `options` as Reading has them."""
+    with opened(keep=not dry_run) as (services, session), steps() as step:
+        asked = Reading(
+            session, services.desk, file, datetime.now(UTC), mapping_of(mapping),
+            dry_run=dry_run, step=step, **options,
+        )  # fmt: skip
+        loaded = load(asked)
+        if not dry_run:
+            kind = load.__name__.replace("_", "-")
+            write_import_down(session, kind, file, loaded, COMMAND, asked.now)
+    return loaded
 
 
 def told(result: dict[str, Any], refused: list[Any], dry_run: bool, as_json: bool) -> None:

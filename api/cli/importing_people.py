@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from api.cli.handing import HandOvers, counts_of, hand_over_of
-from api.cli.importing import DryRun, FileArgument, Map, app, mapping_of, told
-from api.cli.opening import opened
-from api.cli.output import Json, say, steps
-from dispatch.archive import import_incidents
-from dispatch.following import follow_changes
-from grid.loading.absences import load_absences
-from grid.loading.people import load_crews, load_staff
-from grid.loading.shifts import load_shifts
-from grid.loading.units import load_units
-from grid.sources.tables import read_table
+from api.cli.handing import HandOvers
+from api.cli.importing import DryRun, FileArgument, Map, app, taken, told
+from api.cli.output import Json, say
+from api.imports import people
 
 
 @app.command()
@@ -28,11 +20,8 @@ def staff(
 
     Columns: staff_no; name; post; unit (code or name); phone; heads_unit (yes); reports_to (number or name).
     """
-    with opened(keep=not dry_run) as (services, session):
-        table = read_table(file, mapping_of(mapping), needed=("staff_no", "name", "post"))
-        report = load_staff(session, table)
-        followed = follow_changes(session, services.desk, datetime.now(UTC))
-    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    loaded = taken(people.staff, file, mapping, dry_run)
+    told(loaded.counts, loaded.refused, dry_run, as_json)
 
 
 @app.command()
@@ -43,11 +32,8 @@ def units(
 
     Columns: name; code; kind (own, contractor); head (staff number or name); parent (code or name).
     """
-    with opened(keep=not dry_run) as (services, session):
-        table = read_table(file, mapping_of(mapping), needed=("name",))
-        report = load_units(session, table)
-        followed = follow_changes(session, services.desk, datetime.now(UTC))
-    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    loaded = taken(people.units, file, mapping, dry_run)
+    told(loaded.counts, loaded.refused, dry_run, as_json)
 
 
 @app.command()
@@ -59,13 +45,8 @@ def shifts(
     Columns: staff_no (number or name); shift (its name; none: always at work); weekdays (1-5, 一至五, Mon,Wed);
     from, to (06:00, 14:00); substitute (covers the other hours); valid_from; valid_to.
     """
-    with opened(keep=not dry_run) as (services, session):
-        table = read_table(file, mapping_of(mapping), needed=("staff_no",))
-        zone = services.settings.town.time_zone
-        now = datetime.now(UTC)
-        report = load_shifts(session, table, now, time_zone=zone)
-        followed = follow_changes(session, services.desk, now)
-    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    loaded = taken(people.shifts, file, mapping, dry_run)
+    told(loaded.counts, loaded.refused, dry_run, as_json)
 
 
 @app.command()
@@ -81,13 +62,8 @@ def crews(
     Columns: grid_code, segment_id or street; officer, cleaner, gardener, maintainer, leader (numbers or names);
     valid_from; valid_to.
     """
-    with opened(keep=not dry_run) as (services, session):
-        table = read_table(file, mapping_of(mapping), needed=())
-        zone = services.settings.town.time_zone
-        now = datetime.now(UTC)
-        report = load_crews(session, table, now, time_zone=zone, hand_over=hand_over_of(hand_over))
-        followed = follow_changes(session, services.desk, now)
-    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    loaded = taken(people.crews, file, mapping, dry_run, hand_over=hand_over)
+    told(loaded.counts, loaded.refused, dry_run, as_json)
 
 
 @app.command()
@@ -98,11 +74,8 @@ def absences(
 
     Columns: staff_no (number or name); from, to (a plain date is the last day); substitute; reason.
     """
-    with opened(keep=not dry_run) as (services, session):
-        table = read_table(file, mapping_of(mapping), needed=("staff_no", "from", "to"))
-        report = load_absences(session, table, time_zone=services.settings.town.time_zone)
-        followed = follow_changes(session, services.desk, datetime.now(UTC))
-    told({"taken": report.taken, **counts_of(followed)}, report.refused, dry_run, as_json)
+    loaded = taken(people.absences, file, mapping, dry_run)
+    told(loaded.counts, loaded.refused, dry_run, as_json)
 
 
 @app.command()
@@ -116,17 +89,7 @@ def incidents(
     as_json: Json = False,
 ) -> None:
     """Import reports; each is placed and routed. Example: gridward import incidents year.csv --dry-run"""
-    with opened(keep=not dry_run) as (services, session), steps() as step:
-        table = read_table(file, mapping_of(mapping), needed=())
-        report = import_incidents(
-            session,
-            services.desk,
-            table,
-            channel,
-            datetime.now(UTC),
-            dry_run=dry_run,
-            progress=step,
-        )
-    for point in report.default_points:
+    loaded = taken(people.incidents, file, mapping, dry_run, channel=channel)
+    for point in loaded.more.default_points:
         say("cli.default_point", lon=point.lon, lat=point.lat, rows=point.rows, texts=point.texts)
-    told(report.plain(), report.refused, dry_run, as_json)
+    told(loaded.counts, loaded.refused, dry_run, as_json)

@@ -28,7 +28,7 @@ from api.deps import (
 from api.i18n import Language, translate
 from api.layers import keep_territory_now
 from api.pages.console import QUEUES, STATUSES
-from api.pages.rendering import page, standalone
+from api.pages.rendering import first_base_map, page, standalone
 from api.services import Services
 from dispatch.codes import FLAGS, POSTS
 from dispatch.scope import Scope
@@ -36,7 +36,7 @@ from grid.core.errors import BadInput, Conflict, NotFound
 from grid.town import town_facts
 from maps.drawing import Drawing, Words
 from maps.export_filters import parse_box, parse_moment
-from maps.page import BaseMap, render
+from maps.page import render
 from maps.print_map import print_map
 from maps.thematic import MAPS, thematic_map
 from maps.thematic_frames import MapFilter
@@ -195,9 +195,9 @@ def one_map(
     if ending == "html":
         html = _file(request, services, session, drawing, words, now.astimezone(zone))
         return HTMLResponse(html, headers=_sent(file, download=True))
-    web = services.settings.web
-    base = BaseMap(web.base_map_url, web.base_map_attribution) if web.base_map_url else None
-    pieces = render(thematic_folium(drawing, words, base), request.state.csp_nonce)
+    pieces = render(
+        thematic_folium(drawing, words, first_base_map(request)), request.state.csp_nonce
+    )
     shown = asked.address()
     return page(
         request,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from api import auth
 from api.auth import Account
+from api.base_maps import BaseMaps, origins
 from api.deps import LANGUAGE_COOKIE, SESSION_COOKIE, get_language, get_services
 from api.i18n import HTML_LANG, LANGUAGES, messages_under, translate
 from maps.page import BaseMap, MapPieces, Mark, render, town_map
@@ -63,7 +64,7 @@ def page(
         nonce=request.state.csp_nonce,
         account=account,
         map=map_pieces,
-        base_map_datum=get_services(request).settings.web.base_map_datum,
+        base_maps=_offered(request) if map_pieces else [],
         messages=messages_under(language, *messages) if messages else {},
         **values,
     )
@@ -93,12 +94,31 @@ def standalone(request: Request, template: str, **values: Any) -> str:
 
 
 def map_of(request: Request, *, clustered: bool = False, mark: Mark | None = None) -> MapPieces:
-    """The town's map for this page: the base map of the settings, or a plain ground without one."""
-    web = get_services(request).settings.web
-    base = BaseMap(web.base_map_url, web.base_map_attribution) if web.base_map_url else None
+    """The town's map for this page: the first base map, or a plain ground without one."""
+    base = first_base_map(request)
     pieces = _town_map(base, clustered) if mark is None else _late(town_map(base=base, mark=mark))
     nonce: str = request.state.csp_nonce
     return MapPieces(*(text.replace(NONCE, nonce) for text in astuple(pieces)))
+
+
+def first_base_map(request: Request) -> BaseMap | None:
+    """The base map that a page shows at first; None without any."""
+    known = base_maps_of(request).shown()
+    return known[0].tiles(get_language(request)) if known else None
+
+
+def base_maps_of(request: Request) -> BaseMaps:
+    """The base maps of this process."""
+    known: BaseMaps = request.app.state.base_maps
+    return known
+
+
+def _offered(request: Request) -> list[dict[str, Any]]:
+    """The base maps for the page's script; only their hosts may be asked for images, by this one answer."""
+    known = base_maps_of(request).shown()
+    request.state.csp_images = origins(known)
+    language = get_language(request)
+    return [one.tiles(language).for_scripts() for one in known]
 
 
 @cache

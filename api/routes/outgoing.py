@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
+from api.auth import Account
 from api.deps import DbSession, Lang, Now, ServicesDep, SignedIn, require
 from api.i18n import Language
 from api.notice_words import link_to, resident_values
@@ -17,6 +20,7 @@ from dispatch import contacts, resident_templates, webhooks
 from dispatch.doors import parse_networks
 from dispatch.notice_reading import NoticeFacts, notice_facts
 from dispatch.resident_templates import Words
+from dispatch.rules_log import write_down
 from grid.core.errors import BadInput
 
 router = APIRouter(prefix="/api/v1", tags=["sending"])
@@ -109,6 +113,9 @@ def add_contact(
         services.settings.notices,
         now,
     )
+    # Where to is a number or a key: the record says only which.
+    told = asked.model_dump(include={"kind", "staff_id", "unit_id", "role", "kinds", "language"})
+    _written(session, account, "contact", str(made), None, told, now)
     return {"id": made}
 
 
@@ -117,6 +124,7 @@ def end_contact(contact: int, session: DbSession, account: SignedIn, now: Now) -
     """Ends a channel."""
     require(account, PERMISSION)
     contacts.end_contact(session, contact, now)
+    _written(session, account, "contact", str(contact), {"ended": False}, {"ended": True}, now)
 
 
 @router.get("/webhooks", responses=PROBLEMS)
@@ -134,6 +142,8 @@ def add_webhook(
     require(account, PERMISSION)
     networks = parse_networks(services.settings.notices.private_networks)
     made, secret = webhooks.add_webhook(session, asked.name, asked.url, asked.kinds, networks, now)
+    told = {"name": asked.name, "url": asked.url, "kinds": asked.kinds}
+    _written(session, account, "webhook", str(made), None, told, now)
     return {"id": made, "secret": secret}
 
 
@@ -144,6 +154,7 @@ def change_webhook(
     session: DbSession,
     services: ServicesDep,
     account: SignedIn,
+    now: Now,
 ) -> None:
     """Changes name, address or kinds; the secret stays."""
     require(account, PERMISSION)
@@ -151,13 +162,17 @@ def change_webhook(
     webhooks.change_webhook(
         session, webhook, networks, name=asked.name, url=asked.url, kinds=asked.kinds
     )
+    told = asked.model_dump(exclude_none=True)
+    _written(session, account, "webhook", str(webhook), None, told, now)
 
 
 @router.post("/webhooks/{webhook}/secret", responses=PROBLEMS)
-def new_secret(webhook: int, session: DbSession, account: SignedIn) -> dict[str, str]:
+def new_secret(webhook: int, session: DbSession, account: SignedIn, now: Now) -> dict[str, str]:
     """Another secret from now on, shown this once."""
     require(account, PERMISSION)
-    return {"secret": webhooks.new_secret(session, webhook)}
+    secret = webhooks.new_secret(session, webhook)
+    _written(session, account, "webhook", str(webhook), None, {"secret": "…"}, now)
+    return {"secret": secret}
 
 
 @router.delete("/webhooks/{webhook}", status_code=204, responses=PROBLEMS)
@@ -165,6 +180,7 @@ def end_webhook(webhook: int, session: DbSession, account: SignedIn, now: Now) -
     """Tells that system no more."""
     require(account, PERMISSION)
     webhooks.end_webhook(session, webhook, now)
+    _written(session, account, "webhook", str(webhook), {"ended": False}, {"ended": True}, now)
 
 
 @router.get("/webhooks/{webhook}/deliveries", responses=PROBLEMS)
@@ -196,6 +212,7 @@ def list_templates(session: DbSession, account: SignedIn) -> dict[str, Any]:
 def save_template(asked: TemplateIn, session: DbSession, account: SignedIn, now: Now) -> None:
     """Writes or changes the words of a turn."""
     require(account, PERMISSION)
+    known = resident_templates.words_at(session, asked.kind, asked.category, asked.language)
     resident_templates.save_template(
         session,
         asked.kind,
@@ -205,13 +222,19 @@ def save_template(asked: TemplateIn, session: DbSession, account: SignedIn, now:
         f"account:{account.username}",
         now,
     )
+    code = _turn(asked.kind, asked.category, asked.language)
+    after = {"title": asked.title, "body": asked.body}
+    _written(session, account, "template", code, known, after, now)
 
 
 @router.delete("/templates/{template}", status_code=204, responses=PROBLEMS)
-def delete_template(template: int, session: DbSession, account: SignedIn) -> None:
+def delete_template(template: int, session: DbSession, account: SignedIn, now: Now) -> None:
     """Takes a template away; without any, residents are not told of that turn."""
     require(account, PERMISSION)
-    resident_templates.delete_template(session, template)
+    row = resident_templates.delete_template(session, template)
+    code = _turn(row.kind, row.category_code, row.language)
+    before = {"title": row.title, "body": row.body}
+    _written(session, account, "template", code, before, None, now)
 
 
 @router.post("/templates/preview", responses=PROBLEMS)
@@ -230,6 +253,17 @@ def preview(
     values = resident_values(facts, language, link, services.settings.town.zone)
     filled = resident_templates.fill(words, values)
     return {"title": filled.title, "body": filled.body}
+
+
+def _turn(kind: str, category: str | None, language: str) -> str:
+    return " ".join(part for part in (kind, category, language) if part)
+
+
+def _written(
+    session: Session, account: Account, subject: str, code: str,
+    before: dict[str, Any] | None, after: dict[str, Any] | None, now: datetime,
+) -> None:  # fmt: skip
+    write_down(session, subject, code, before, after, now, f"account:{account.username}", now)
 
 
 def _example(now: Now) -> NoticeFacts:

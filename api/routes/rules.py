@@ -359,10 +359,15 @@ def changes(
     account: Administrator,
     subject: str | None = None,
     code: str | None = None,
+    actor: str | None = None,
+    before: int | None = None,
     limit: Annotated[int, Query(ge=1, le=rules_log.LONGEST_LIST)] = 100,
 ) -> list[dict[str, Any]]:
-    """Who changed which rule, when, from which moment on, from what to what; the newest first."""
-    return rules_log.changes(session, subject, code, limit)
+    """Who changed what (rules, accounts, people …), when, from which moment on, from what to what; the newest first.
+
+    `subject` may name several with commas; `before` gives those older than an id.
+    """
+    return rules_log.changes(session, subject, code, limit, actor=actor, before=before)
 
 
 def _who(account: Account) -> str:

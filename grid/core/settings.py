@@ -86,6 +86,7 @@ class WebSettings(BaseSettings):
     video_limit_mb: int = Field(default=100, ge=1)
     document_limit_mb: int = Field(default=20, ge=1)
     export_hours: int = Field(default=24, ge=1)
+    import_limit_mb: int = Field(default=500, ge=1)
     secure_cookies: bool = False
     default_language: Literal["zh", "en"] = "zh"
     base_map_url: str | None = None

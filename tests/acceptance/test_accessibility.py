@@ -76,6 +76,9 @@ PAGES = [
     ("/field", "cleaner"),
     ("/admin", "admin"),
     ("/admin/rules", "admin"),
+    ("/admin/people", "admin"),
+    ("/admin/imports", "admin"),
+    ("/admin/basemaps", "admin"),
 ]
 
 

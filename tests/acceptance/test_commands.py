@@ -130,7 +130,9 @@ def test_importing_everything_again_changes_no_table(
     run.well("import", "staff", files / "staff.csv")
     run.well("import", "crews", files / "crews.csv")
     assert run.well("import", "incidents", files / "incidents.csv")["known_before"] == 60
-    assert everything(home) == before
+    # The seven imports stand in the record of the administration, and nothing else is new.
+    changed = dict(set(everything(home)) - set(before))
+    assert changed == {"catalogue_change": dict(before)["catalogue_change"] + 7}
 
 
 DRY_RUNS = [

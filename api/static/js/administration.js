@@ -13,10 +13,13 @@ function tell(username, password) {
   box.scrollIntoView({ block: "nearest" });
 }
 
+const changed = () => document.dispatchEvent(new Event("administration-changed"));
+
 async function change(username, values) {
   try {
     await call("PATCH", `accounts/${encodeURIComponent(username)}`, values);
     toast(t("admin.saved"));
+    changed();
   } catch (problem) {
     toast(problem.message, "red");
   }
@@ -84,6 +87,7 @@ $("#add-account").addEventListener("submit", async (event) => {
   try {
     const made = await post("accounts", Object.fromEntries(new FormData(form)));
     form.reset();
+    changed();
     await showAccounts();
     tell(made.username, made.password);
   } catch (problem) {
@@ -172,6 +176,7 @@ $("#template").addEventListener("submit", async (event) => {
   try {
     await call("PUT", "templates", { kind: chosen.kind, category: category.trim() || null, language: chosen.language, title, body });
     toast(t("admin.saved"));
+    changed();
     await showTemplates();
   } catch (problem) {
     trouble.textContent = problem.message;

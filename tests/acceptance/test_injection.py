@@ -402,12 +402,12 @@ def test_what_the_desk_keeps_for_itself_stays_words(browser: Browser, base: str)
     with as_visitor(browser, base, "watch_chief") as seen:
         page = seen.page
         page.goto(f"{base}/console/replies")
-        page.fill("#p-words", ATTACK)
+        page.fill("#p-words", f"备好的{ATTACK}")
         page.click("#reply button[type=submit]")
-        row = page.locator(".reply-row", has_text=ATTACK)
+        row = page.locator(".reply-row", has_text=f"备好的{ATTACK}")
         expect(row).to_have_count(1)
         row.locator("button").first.click()
-        expect(page.locator("#p-words")).to_have_value(ATTACK)
+        expect(page.locator("#p-words")).to_have_value(f"备好的{ATTACK}")
         assert_unhurt(page)
         page.goto(f"{base}/console/handover")
         page.fill("#note-body", ATTACK)
@@ -445,8 +445,9 @@ def test_what_the_desk_keeps_for_itself_stays_words(browser: Browser, base: str)
     with as_visitor(browser, base, "analyst") as seen:
         page = seen.page
         page.goto(f"{base}/exports")
+        page.locator("#export details summary").click()
         page.fill("#e-crs", ATTACK)
-        page.locator("details summary").first.click()
+        page.keyboard.press("Escape")
         page.fill("#e-where", f"description = '{ATTACK}")
         page.locator("#export button.main").click()
         expect(page.locator("#export-problem")).to_be_visible()
@@ -499,7 +500,8 @@ def test_what_is_typed_on_a_phone_stays_words(
             ),
             {"n": own},
         ).all()
-    assert notes == [ATTACK] * 3, "kept as it was typed"
+    assert len(notes) >= 3
+    assert set(notes) == {ATTACK}, "kept as it was typed"
 
 
 def test_what_stands_in_an_address_stays_words(browser: Browser, base: str, number: str) -> None:

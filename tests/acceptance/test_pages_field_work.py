@@ -403,6 +403,10 @@ def test_what_clashed_is_shown_with_my_words_and_theirs_and_who_it_was(
         town_services,
         "select code, name_zh from category where post = 'cleaner' and kind = 'event' order by code desc limit 1",
     )[0]
+    who = ask(
+        town_services,
+        "select s.name from account a join staff s on s.id = a.staff_id where a.username = 'dispatcher'",
+    )[0].name
     with phone_of(browser, base, spot) as seen, visit(browser, base) as console:
         console.sign_in("dispatcher")
         page, box = seen.page, seen.page.locator("#box")
@@ -413,7 +417,7 @@ def test_what_clashed_is_shown_with_my_words_and_theirs_and_who_it_was(
             seen.context.set_offline(False)
             page.click("#unsent")
             expect(theirs).to_contain_text(note)
-            expect(theirs).to_contain_text("调度员")
+            expect(theirs).to_contain_text(f"{who}：备注")
 
         open_task(page, number)
         seen.context.set_offline(True)

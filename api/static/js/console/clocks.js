@@ -64,5 +64,5 @@ export function mergedBox(incident, onOpen) {
       part.evidence.length > 0 && h("ul", { class: "photos" }, part.evidence.map((item) => h("li", {},
         h("a", { href: item.url, target: "_blank", rel: "noopener" }, item.kind === "photo"
           ? h("img", { src: `${item.url}?size=thumbnail`, loading: "lazy", alt: t("incident.photo_alt", { stage: word("stage", item.stage), number: part.number }) })
-          : t("merged.file"))))))));
+          : t("merged.file")))))))));
 }

@@ -58,7 +58,7 @@ def test_a_new_person_takes_a_vacant_post(
         page.locator("#p-name").press("Enter")
         expect(page.locator("#person-dialog")).not_to_be_visible()
         page.fill("#person-search", "P100")
-        expect(page.locator("#person-rows tr")).to_contain_text("林新")
+        expect(page.locator("#person-rows tr").first).to_contain_text("林新")
         first.locator("button[data-post=gardener]").click()
         expect(page.locator("#h-who")).to_be_focused()
         page.fill("#h-who", "P404")

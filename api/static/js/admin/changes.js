@@ -16,7 +16,10 @@ function valueOf(value) {
   return Array.isArray(value) ? value.join(", ") || "–" : String(value);
 }
 
-const said = (values) => (values === null || values === undefined ? null : Object.entries(values).map(([field, value]) => `${nameOf(field)}: ${valueOf(value)}`).join(", "));
+const nothing = (value) => value === null || value === "" || (Array.isArray(value) && !value.length);
+
+/** What a side of a change says; of something made or taken away, only what it has. */
+const said = (values, whole) => (values === null || values === undefined ? null : Object.entries(values).filter(([field, value]) => field !== "sha256" && !(whole && nothing(value))).map(([field, value]) => `${nameOf(field)}: ${valueOf(value)}`).join(", "));
 
 /** The code as people read it: "G003 cleaner" names its post. */
 function codeOf(row) {
@@ -29,7 +32,8 @@ function codeOf(row) {
 export const actorOf = (actor) => (actor === "system" && known("log.system") ? t("log.system") : actor.replace("account:", ""));
 
 export function changeLine(row) {
-  const [before, after] = [said(row.before), said(row.after)];
+  const whole = !row.before || !row.after;
+  const [before, after] = [said(row.before, whole), said(row.after, whole)];
   const change = before !== null && after !== null ? `${before} → ${after}` : after ?? (before !== null ? `${before} → –` : "");
   const later = Math.abs(new Date(row.from) - new Date(row.at)) > 60000;
   return h("li", {},

@@ -192,13 +192,17 @@ const cells = (...values) => h("tr", {}, values.map((value) => h("td", { text: v
 const more = (total, shown) => (total > shown ? h("p", { class: "muted small", text: t("imports.more", { n: total - shown }) }) : null);
 const countName = (name) => (name.startsWith("faults_") ? said("imports.fault", name.slice(7)) : said("imports.count", name));
 
+/** Counts for people: a moment as one, and nothing about incidents where none is concerned. */
+const counted = (counts) => Object.entries(counts).filter(([name, value]) => value !== 0 || !name.startsWith("incidents_"))
+  .map(([name, value]) => [countName(name), name === "from" ? moment(value) : String(value)]);
+
 function tables() {
   const parts = [];
   if (run.rows.length) {
     parts.push(box(t("imports.rows"), head("imports.table", "imports.new", "imports.changed", "imports.ended"),
       h("tbody", { id: "difference" }, run.rows.map((row) => cells(said("imports.table", row.table), row.new, row.changed, row.ended)))));
   }
-  parts.push(h("dl", { class: "facts", id: "counts" }, Object.entries(run.counts).flatMap(([name, value]) => [h("dt", { text: countName(name) }), h("dd", { text: String(value) })])));
+  parts.push(h("dl", { class: "facts", id: "counts" }, counted(run.counts).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })])));
   if (run.refused.length) {
     parts.push(h("div", { class: "row wrap" }, h("h3", { class: "grow", text: t("imports.refused", { n: run.counts.refused }) }),
       h("a", { class: "button", href: `/api/v1/admin/imports/${run.id}/refused.csv`, download: true, text: t("imports.as_csv") })),
@@ -256,7 +260,7 @@ async function showBefore() {
     rows($("#before-rows"), found, ({ at, actor, kind: what, file, sha256, ...counts }) => h("tr", {},
       h("td", { text: moment(at) }), h("td", { text: actor === "system" ? t("log.system") : actor.replace("account:", "") }), h("td", { text: said("imports.kind", what) }),
       h("td", {}, h("span", { class: "words", text: file }), " ", h("code", { class: "muted small", title: sha256, text: sha256.slice(0, 12) })),
-      h("td", { class: "words", text: Object.entries(counts).map(([name, value]) => `${countName(name)} ${value}`).join(" · ") })), 5, "imports.none_before");
+      h("td", { class: "words", text: counted(counts).map((pair) => pair.join(" ")).join(" · ") })), 5, "imports.none_before");
   } catch (problem) {
     failed($("#before-rows"), 5, problem, showBefore);
   }

@@ -285,13 +285,18 @@ def tasks_of(session: Session, staff_id: int, *, done_since: datetime) -> list[d
 def live_since(
     session: Session, last_id: int, limit: int, known: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """Live events after an id, oldest first, without those known already."""
+    """Live events after an id, oldest first, without those known already.
+
+    Each: id, number, status, queue, version, lon, lat, grid, due_at, at, turned_overdue (the clock alone made it so).
+    """
     return _named(session, _LIVE_SINCE, [last_id, list(known), limit])
 
 
 _LIVE_SINCE = """
     select e.id, i.number, i.status, i.queue, i.version, st_x(i.point) as lon,
-    st_y(i.point) as lat, g.code as grid, i.due_at, e.at from live_event e
+    st_y(i.point) as lat, g.code as grid, i.due_at, e.at,
+    coalesce(e.first_seq is null and i.due_at <= e.at, false)
+        and i.disposed_at is null and i.ended_at is null as turned_overdue from live_event e
     join incident i on i.id = e.incident_id left join grid g on g.id = i.grid_id
     where e.id > %s and e.id <> all(%s::bigint[]) order by e.id limit %s
 """

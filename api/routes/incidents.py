@@ -84,6 +84,7 @@ class Shape:
         shown = self(taken.row, taken)
         if self._account is None:
             return shown
+        self._name_owners(taken.row, shown, self._account)
         clocks = clocks_at(taken.standing, self._now, taken.catalogue.calendar)
         return {**shown, "clocks": clocks, "chases": [], "merged": []}
 
@@ -92,17 +93,8 @@ class Shape:
         shown = self(row)
         if self._account is None:
             return shown
-        ground, catalogue = self._services.desk.read(self._session)
-        if ground is not None and row["queue"] == place_needed.QUEUE and shown["candidates"]:
-            shown["candidates"] = with_owners(
-                self._session,
-                ground,
-                self._services.settings.town,
-                shown["candidates"],
-                catalogue.category(row["category_code"]),
-                self._now,
-                with_people=self._account.may("see_people"),
-            )
+        self._name_owners(row, shown, self._account)
+        _, catalogue = self._services.desk.read(self._session)
         standing = from_json(row["facts"], row["clocks"])
         return {
             **shown,
@@ -110,6 +102,22 @@ class Shape:
             "chases": chases_of(self._session, row["id"]),
             "merged": [merged_part(part) for part in parts_of(self._session, row["id"])],
         }
+
+    def _name_owners(self, row: dict[str, Any], shown: dict[str, Any], account: Account) -> None:
+        """Who would answer at each candidate of one that waits for its place."""
+        if row["queue"] != place_needed.QUEUE or not shown["candidates"]:
+            return
+        ground, catalogue = self._services.desk.read(self._session)
+        if ground is not None:
+            shown["candidates"] = with_owners(
+                self._session,
+                ground,
+                self._services.settings.town,
+                shown["candidates"],
+                catalogue.category(row["category_code"]),
+                self._now,
+                with_people=account.may("see_people"),
+            )
 
 
 async def get_shape(

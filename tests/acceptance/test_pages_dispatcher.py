@@ -348,7 +348,7 @@ def test_from_typing_to_closing_by_the_keyboard_alone(
         page.keyboard.press("Enter")
         expect(page.locator("#move-condition")).to_be_focused()
         page.keyboard.press("Enter")
-        expect(page.locator("#panel .chip.accent")).to_contain_text("已结案")
+        expect(page.locator("#panel .chip.accent").first).to_contain_text("已结案")
         seen.assert_clean()
 
 

@@ -310,7 +310,9 @@ def test_layers_are_turned_on_by_the_keyboard_and_kept(
         expect(tick).to_have_attribute("data-drawn", drawn or re.compile(r"\d+"))
     mark = page.locator(".person-mark")
     expect(mark).to_have_count(1)
-    assert re.search(rf"{name}.* 7 分钟前", str(mark.get_attribute("alt") or mark.get_attribute("title") or mark.get_attribute("aria-label")))  # fmt: skip
+    expect(mark).to_have_attribute("aria-label", re.compile(rf"{name}.* 7 分钟前"))
+    mark.focus()
+    expect(page.locator(".leaflet-tooltip", has_text=name)).to_be_visible()
     picture(page, "console-layers-zh")
     page.locator("[data-layer=streets]").uncheck()
     expect(page.locator(".street-label")).to_have_count(0)

@@ -9,6 +9,8 @@ export const ageOf = (row) => (row.position_at ? Math.max(0, Math.round((Date.no
 
 export function personMark(row, { permanent = false } = {}) {
   const words = `${row.name}（${word("post", row.post)}） · ${t("duty.position", { n: ageOf(row) })}`;
-  return L.marker([row.lat, row.lon], { icon: L.divIcon({ className: "person-mark", html: h("span", {}, icon(row.post)), iconSize: [30, 30] }),
-    keyboard: false, alt: words, zIndexOffset: 1200 }).bindTooltip(h("span", { text: words }), { direction: "top", offset: [0, -15], permanent });
+  const mark = L.marker([row.lat, row.lon], { icon: L.divIcon({ className: "person-mark", html: h("span", {}, icon(row.post)), iconSize: [30, 30] }),
+    keyboard: true, zIndexOffset: 1200 }).bindTooltip(h("span", { text: words }), { direction: "top", offset: [0, -15], permanent });
+  // Reached by the tabulator key too, and said by its name.
+  return mark.on("add", () => mark.getElement()?.setAttribute("aria-label", words));
 }

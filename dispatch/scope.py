@@ -15,6 +15,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 Reach = Literal["all", "person", "unit", "line"]
+# Keeps PostgreSQL from turning a question about one incident into one about all tasks there are.
+BY_ITSELF = " offset 0"
+_OF_GRIDS = "i.grid_id = any(:scope_grids)"
+_OF_STAFF = "scoped.assignee_id = any(:scope_staff)"
+_OF_UNITS = "scoped.unit_id = any(array(select unit_id from staff where id = any(:scope_staff)))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +33,12 @@ class Scope:
     @property
     def parts(self) -> tuple[str, ...]:
         """Conditions on `incident i` with the names of `values`; what fulfils any of them may be seen."""
-        own = "exists (select 1 from task scoped where scoped.incident_id = i.id and "
         found: list[str] = []
         if self.grid_ids:
-            found.append("i.grid_id = any(:scope_grids)")
+            found.append(_OF_GRIDS)
         if self.staff_ids:
-            found.append(f"{own}scoped.assignee_id = any(:scope_staff))")
-            found.append(
-                f"{own}scoped.unit_id in (select unit_id from staff"  # noqa: S608 (our own text)
-                " where id = any(:scope_staff)))"
-            )
-        if self.posts:
-            # Which grids at all stands apart, because an index finds it.
-            found.append(
-                f"(i.grid_id = any(:scope_post_grids) and {own}(i.grid_id, scoped.post) in"  # noqa: S608
-                " (select * from unnest(cast(:scope_post_grids as bigint[]),"
-                " cast(:scope_posts as text[])))))"
-            )
-        return tuple(found) or ("false",)
+            found += [_task_of(_OF_STAFF), _task_of(_OF_UNITS)]
+        return (*found, *self._of_posts(BY_ITSELF)) or ("false",)
 
     @property
     def clause(self) -> str:
@@ -53,13 +46,44 @@ class Scope:
         return f"({' or '.join(self.parts)})"
 
     @property
+    def asked_each(self) -> str:
+        """`clause` for rows that are walked through until there are enough: each incident's own tasks are looked at."""
+        found = [_OF_GRIDS] if self.grid_ids else []
+        if self.staff_ids:
+            found.append(_task_of(f"({_OF_STAFF} or {_OF_UNITS})", BY_ITSELF))
+        return f"({' or '.join((*found, *self._of_posts(BY_ITSELF))) or 'false'})"
+
+    def _of_posts(self, ending: str = "") -> list[str]:
+        """Tasks of a post in the grids where it is held, post by post: each has its own index."""
+        return [
+            f"(i.grid_id = any(:scope_grids_{name}) and {_task_of(f'scoped.post = :scope_post_{name}', ending)})"
+            for name in _names(self.posts)
+        ]
+
+    @property
     def values(self) -> dict[str, Any]:
-        return {
-            "scope_grids": list(self.grid_ids),
-            "scope_staff": list(self.staff_ids),
-            "scope_post_grids": [grid for grid, _ in self.posts],
-            "scope_posts": [post for _, post in self.posts],
-        }
+        values: dict[str, Any] = {}
+        if self.grid_ids:
+            values["scope_grids"] = list(self.grid_ids)
+        if self.staff_ids:
+            values["scope_staff"] = list(self.staff_ids)
+        for name, post in _names(self.posts).items():
+            values[f"scope_post_{name}"] = post
+            values[f"scope_grids_{name}"] = [grid for grid, held in self.posts if held == post]
+        return values
+
+
+def _task_of(condition: str, ending: str = "") -> str:
+    """That an incident has such a task."""
+    return (
+        "exists (select 1 from task scoped where scoped.incident_id = i.id"  # noqa: S608 (our own text)
+        f" and {condition}{ending})"
+    )
+
+
+def _names(posts: tuple[tuple[int, str], ...]) -> dict[str, str]:
+    """A name for each post among a person's, as part of the names of `values`: a, b …"""
+    return {chr(ord("a") + n): post for n, post in enumerate(sorted({post for _, post in posts}))}
 
 
 # Everybody below a person in the lines of reporting, the person included; a loop ends by `union`.

@@ -247,7 +247,7 @@ def _bound(clause: str, values: dict[str, Any]) -> sql.Composable:
         places = [(rest.find(f":{name}"), name) for name in values if f":{name}" in rest]
         if not places:
             break
-        # The longest name first: :scope_posts is not :scope_post with an s.
+        # The longest name first: :grid_ids is not :grid_id with an s.
         place, name = min(places, key=lambda found: (found[0], -len(found[1])))
         pieces += [sql.SQL(rest[:place]), sql.Literal(values[name])]
         rest = rest[place + len(name) + 1 :]

@@ -11,9 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.services import Services
-from dispatch import reading
+from dispatch import listing
+from dispatch.filters import IncidentFilter, where_of
 from dispatch.intake import Report, take_in
-from dispatch.reading import IncidentFilter, list_incidents, where_of
+from dispatch.reading import list_incidents
 from dispatch.scope import Scope, scope_of
 from tests.ground import MORNING
 
@@ -71,6 +72,9 @@ def filters(session: Session) -> list[IncidentFilter]:
         IncidentFilter(category="06042", from_at=MORNING + timedelta(minutes=5)),
         IncidentFilter(flag="odd"),
         IncidentFilter(flag="none"),
+        IncidentFilter(flag="odd", words="永胜路", statuses=("closed",)),
+        IncidentFilter(statuses=("closed", "filed")),
+        IncidentFilter(grid="no such grid"),
         IncidentFilter(overdue_at=later),
         IncidentFilter(bbox=(-180, -90, 180, 90)),
         IncidentFilter(words="永胜路"),
@@ -86,21 +90,44 @@ def filters(session: Session) -> list[IncidentFilter]:
         IncidentFilter(scope=scope_of(session, unit, "unit", later), open_only=True),
         IncidentFilter(scope=Scope((grid_id,), (person, unit))),
         IncidentFilter(scope=Scope((grid_id,), (person, unit)), words="垃圾"),
+        IncidentFilter(scope=Scope((grid_id,), (person,)), post="cleaner", open_only=True),
+        IncidentFilter(scope=Scope((grid_id,))),
+        IncidentFilter(scope=Scope((), (), ((grid_id, "cleaner"), (grid_id, "officer")))),
+        IncidentFilter(scope=Scope((), (person,)), words="Lamp, no"),
         IncidentFilter(scope=Scope()),
     ]
 
 
-@pytest.mark.parametrize("most", [3, 15, 1000])
+# How far is counted, how many are looked at first, among how many reading on goes, and how many people are few.
+@pytest.mark.parametrize(
+    ("most", "look", "read_on", "few"),
+    [
+        (3, 5, 20, 0),
+        (3, 2, 4, 0),
+        (15, 4, 40, 0),
+        (15, 9, 10, 20),
+        (15, 9, 500, 0),
+        (1000, 1000, 12000, 20),
+    ],
+)
 def test_every_way_finds_the_same_page(
-    filled: Services, session: Session, monkeypatch: pytest.MonkeyPatch, most: int
+    filled: Services,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    look: int,
+    read_on: int,
+    few: int,
 ) -> None:
-    monkeypatch.setattr(reading, "COUNT_LIMIT", most)
-    if most < 1000:
-        monkeypatch.setattr(reading, "FEW_PEOPLE", 0)
+    monkeypatch.setattr(listing, "COUNT_LIMIT", most)
+    monkeypatch.setattr(listing, "FIRST_LOOK", look)
+    monkeypatch.setattr(listing, "READ_ON", read_on)
+    monkeypatch.setattr(listing, "WALK_LIMIT", max(read_on, 10))
+    monkeypatch.setattr(listing, "FEW_PEOPLE", few)
     counts = set()
     for asked in filters(session):
         where = where_of(asked)
-        for sort, order in reading.SORTS.items():
+        for sort, order in listing.SORTS.items():
             plain = list(
                 session.scalars(
                     text(f"select i.id from incident i {where.sql()} order by {order}"),
@@ -125,8 +152,8 @@ def test_a_county_is_counted_whole_and_a_metropolis_is_not(
     every = session.scalar(text("select count(*) from incident"))
     found = list_incidents(session, IncidentFilter(), "number", 1, 5)
     assert (found.total, found.total_is_least) == (every, False)
-    monkeypatch.setattr(reading, "LARGE_TABLE", 1)
-    monkeypatch.setattr(reading, "LARGE_COUNT_LIMIT", 10)
+    monkeypatch.setattr(listing, "LARGE_TABLE", 1)
+    monkeypatch.setattr(listing, "LARGE_COUNT_LIMIT", 10)
     found = list_incidents(session, IncidentFilter(), "number", 1, 5)
     assert (found.total, found.total_is_least, len(found.items)) == (10, True, 5)
 

@@ -14,7 +14,7 @@ from api.schemas import reason_text
 from dispatch.candidate_owners import with_owners
 from dispatch.placing import GivenPoint, find_place
 from dispatch.routing import route as route_report
-from grid.core.errors import Conflict
+from grid.core.errors import Conflict, NotFound
 from grid.locate import crew_of
 from maps import frames
 from maps.export_filters import parse_box
@@ -155,6 +155,26 @@ def categories(
             "urgency": c.urgency,
         }
         for c in (rules.categories.values() if ended else rules.open_categories(now))
+    ]
+
+
+@router.get("/categories/{code}/conditions", responses=PROBLEMS)
+def conditions(
+    code: str, session: DbSession, services: ServicesDep, account: Reader, now: Now
+) -> list[dict[str, Any]]:
+    """The filing conditions of a category in force now, each with the limit that follows from it."""
+    _, rules = services.desk.read(session)
+    if code not in rules.categories:
+        raise NotFound("category.unknown", field="code", category=code)
+    return [
+        {
+            "code": c.code,
+            "name_zh": c.name_zh,
+            "name_en": c.name_en,
+            "limit": {"value": c.limit.value, "unit": c.limit.unit.value},
+        }
+        for c in rules.conditions.get(code, ())
+        if c.holds(now)
     ]
 
 

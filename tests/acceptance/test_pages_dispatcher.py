@@ -352,6 +352,45 @@ def test_from_typing_to_closing_by_the_keyboard_alone(
         seen.assert_clean()
 
 
+def test_another_filing_condition_is_chosen_by_the_keyboard_and_its_limit_follows(
+    browser: Browser, base: str, town_services: Services, spot: Spot
+) -> None:
+    """A grate's first condition has two hours round the clock, the second four working hours."""
+    number = report_at(town_services, spot, "雨水箅子破了一角", "01004")
+    with visit(browser, base) as seen:
+        seen.sign_in("watch_chief")
+        page = seen.page
+        page.goto(f"{base}/console/incidents/{number}")
+        clock = page.locator("[data-clock=disposal]")
+        expect(clock).to_contain_text("2 小时")
+        tab_to(page, "[data-move=set_condition]")
+        page.keyboard.press("Enter")
+        choice = page.locator("#move-filing")
+        expect(choice).to_be_focused()
+        expect(page.get_by_label("改用的立案条件")).to_have_count(1)
+        expect(choice.locator("option:disabled")).to_have_text(
+            "雨水箅子丢失、移位或破裂危及安全，限 2 小时（昼夜连续）（现用）"
+        )
+        expect(choice.locator("option")).to_have_count(6)
+        page.keyboard.press("ArrowDown")
+        expect(choice).to_have_value("01004-2")
+        expect(choice.locator("option:checked")).to_contain_text("限 4 工作时")
+        page.keyboard.press("Tab")
+        page.keyboard.type("只是破了一角")
+        tab_to(page, ".move-form button[type=submit]")
+        page.keyboard.press("Enter")
+        expect(page.locator(".toasts")).to_contain_text("更改立案条件")
+        expect(clock).to_contain_text("4 工作时")
+        expect(page.locator(".steps .now")).to_contain_text("只是破了一角")
+        page.goto(f"{base}/console/incidents/{number}?lang=en")
+        page.click("[data-move=set_condition]")
+        expect(page.get_by_label("Filing condition instead")).to_be_focused()
+        expect(choice.locator("option:disabled")).to_have_text(
+            "Grate broken over 25 cm²: 4 working hours (in use now)"
+        )
+        seen.assert_clean()
+
+
 def test_words_coordinates_and_crossings_lead_to_the_place(
     desk: Visit, town_services: Services, spot: Spot
 ) -> None:

@@ -67,6 +67,7 @@ JSON_ROUTES: dict[str, str] = {
     "GET /api/v1/geocode": OPEN,
     "GET /api/v1/route": OPEN,
     "GET /api/v1/categories": OPEN,
+    "GET /api/v1/categories/{code}/conditions": "read",
     "GET /api/v1/categories/suggestions": "report",
     "GET /api/v1/channels": OPEN,
     "POST /api/v1/incidents": "report",

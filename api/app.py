@@ -31,6 +31,7 @@ from api.routes import (
     bulk_moves,
     desk,
     duplicates,
+    evaluation,
     exports,
     field_reports,
     grids,
@@ -154,6 +155,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         shift_sign_in,
         suggestions,
         ready_replies,
+        evaluation,
     ):
         app.include_router(module.router)
     for router in page_routers:

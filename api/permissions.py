@@ -37,6 +37,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "see_people": DESK_ROLES | READING_ROLES | POST_ROLES | {"collector"},
     "export": DESK_ROLES | READING_ROLES,
     "console": DESK_ROLES | READING_ROLES,
+    # The indicators of whatever the role sees, and the cases behind them.
+    "evaluate": DESK_ROLES | READING_ROLES,
     "administer": frozenset({"administrator"}),
     "field": POST_ROLES | {"collector"},
     # Who is on a shift, and where they were last.

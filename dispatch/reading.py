@@ -106,6 +106,13 @@ def _named(session: Session, statement: str, values: list[Any]) -> list[dict[str
     return rows
 
 
+def by_number(session: Session, numbers: Sequence[str]) -> list[dict[str, Any]]:
+    """Incidents by their numbers, without tasks and evidence, in the order given."""
+    statement = f"select {COLUMNS} {SOURCE} where i.number = any(%s)"
+    found = {row["number"]: row for row in _named(session, statement, [list(numbers)])}
+    return [found[number] for number in numbers if number in found]
+
+
 def history_of(session: Session, incident_id: int) -> list[dict[str, Any]]:
     """The record of one incident, oldest first."""
     rows = session.execute(

@@ -178,7 +178,7 @@ def from_json(facts: Mapping[str, Any], clocks: list[dict[str, Any]]) -> Standin
             values[name] = State(value)
         else:
             values[name] = value
-    known = [_clock_of(item) for item in clocks]
+    known = [clock_of(item) for item in clocks]
     return Standing(Facts(**values), {clock.kind: clock for clock in known})
 
 
@@ -209,7 +209,8 @@ def _clock_json(clock: Clock) -> dict[str, Any]:
     }
 
 
-def _clock_of(item: dict[str, Any]) -> Clock:
+def clock_of(item: Mapping[str, Any]) -> Clock:
+    """A clock as the column keeps it."""
     return Clock(
         kind=ClockKind(item["kind"]),
         limit=Limit.of(item["value"], item["unit"]),

@@ -7,6 +7,7 @@ from api.pages import (
     console,
     elsewhere,
     entrance,
+    evaluation,
     exports,
     field,
     maps,
@@ -25,6 +26,7 @@ routers = (
     public.router,
     track.router,
     maps.router,
+    evaluation.router,
     exports.router,
 )
 

@@ -71,6 +71,8 @@ PAGES = [
     ("/console/replies", "watch_chief"),
     ("/exports", "analyst"),
     ("/maps", "analyst"),
+    ("/evaluation?by=person&sort=on_time_closing_rate", "leader"),
+    ("/evaluation/cases?count=filed", "evaluator"),
     ("/maps/ownership", "analyst"),
     ("/maps/incidents", "analyst"),
     ("/field", "cleaner"),

@@ -97,6 +97,8 @@ def finish(page: Page, number: str, photo: Path, pictures: int = 1) -> None:
         expect(page.locator("[data-form=finish] .photos img")).to_have_count(n + 1)
     page.click("[data-send=finish]")
     sent(page)
+    # The sheet closes by going back in the history, which would break off a page that is just being loaded.
+    expect(page.locator("#sheet")).to_be_hidden()
 
 
 def test_what_is_due_first_stands_first_and_the_nearest_when_i_say_so(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -72,6 +73,7 @@ WRITERS_AFTER_S = 15.0
 async def _writers_loaded() -> None:
     await asyncio.sleep(WRITERS_AFTER_S)
     await anyio.to_thread.run_sync(load_writers)
+    gc.freeze()
 
 
 def make_app(services: Services | None = None) -> FastAPI:
@@ -85,7 +87,10 @@ def make_app(services: Services | None = None) -> FastAPI:
         # The first report of the day must not wait for the gazetteer.
         await anyio.to_thread.run_sync(app.state.services.warm)
         writers = asyncio.create_task(_writers_loaded())
+        # What is there now stays: looking through it for what could go takes a third of a second of somebody's request.
+        gc.freeze()
         yield
+        gc.unfreeze()
         writers.cancel()
         await feed.stop()
         await anyio.to_thread.run_sync(app.state.exports.close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, replace
+from functools import cache
 
 from dispatch import codes
 from maps.layers import LAYERS, Layer
@@ -306,7 +307,11 @@ PEOPLE = (
 
 def columns_of(layer: Layer | str, *, with_names: bool = False) -> tuple[Column, ...]:
     """A layer's columns in the order of its view; with names, the name and where the layer says so the number after each person's id."""
-    name = layer if isinstance(layer, str) else layer.name
+    return _columns(layer if isinstance(layer, str) else layer.name, with_names)
+
+
+@cache
+def _columns(name: str, with_names: bool) -> tuple[Column, ...]:
     people, numbered = LAYERS[name].people, LAYERS[name].numbered
     found: list[Column] = []
     for entry in _OF[name]:

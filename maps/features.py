@@ -6,6 +6,7 @@ is by `offset`. Nothing is counted unless it is asked for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -70,8 +71,14 @@ def read_page(connection: psycopg.Connection, layer: Layer, wanted: Wanted, turn
 
     Raises what `reading` raises, BadInput `export.column_unknown` and `export.where_unfit`.
     """
-    columns, query = page_query(connection, layer, wanted, replace(turn, limit=turn.limit + 1))
-    rows = run(connection, query, binary=True)
+    columns, query, chosen = _page(connection, layer, wanted, replace(turn, limit=turn.limit + 1))
+    if chosen is None:
+        rows = run(connection, query(sql.SQL("")), binary=True)
+    else:
+        # The words are the same for every page: they are planned once, which is a fifth of the reading.
+        with psycopg.RawCursor(connection) as cursor:
+            words = query(sql.SQL("$1::bigint[]")).as_bytes(connection)
+            rows = cursor.execute(words, (chosen,), prepare=True, binary=True).fetchall()
     return Page(columns, rows[: turn.limit], len(rows) > turn.limit)
 
 
@@ -79,37 +86,46 @@ def page_query(
     connection: psycopg.Connection, layer: Layer, wanted: Wanted, turn: Turn
 ) -> tuple[tuple[str, ...], sql.Composable]:
     """The columns and the query of a page. Raises as `read_page`."""
+    columns, query, chosen = _page(connection, layer, wanted, turn)
+    return columns, query(sql.SQL("{}::bigint[]").format(sql.Literal(chosen)))
+
+
+def _page(
+    connection: psycopg.Connection, layer: Layer, wanted: Wanted, turn: Turn
+) -> tuple[tuple[str, ...], Callable[[sql.Composable], sql.Composable], list[int] | None]:
+    """The columns of a page, its query for an expression of ids, and those; None where they are not chosen first."""
     if wanted.columns:
         wanted = replace(wanted, columns=("id", *wanted.columns))
     shown = reading(layer, wanted, turn.geometry)
     columns = (*(entry.column for entry in shown.attributes), "geom")
     # Of many rows the page is chosen by id alone first, so that no join is paid for rows that are not shown.
     if not layer.large:
-        return columns, sql.SQL("select q.* from ({}) q{}{}").format(
+        every = sql.SQL("select q.* from ({}) q{}{}").format(
             shown.query, _where(layer, turn), _order(layer, turn)
         )
-    every = _looked_at(layer, wanted, turn)
+        return columns, lambda _ids: every, None
+    found = _looked_at(layer, wanted, turn)
     # Fenced off, the rows are found by place or state first and put in order then. Without, the planner walks along
     # the ids until the page is full, which is all of them when what was asked for lies at the end.
     # Where nothing is left out, the next rows are the page.
-    gathered = _narrowed(wanted, turn) and _estimated(connection, every) <= FEW_ROWS
+    gathered = _narrowed(wanted, turn) and _estimated(connection, found) <= FEW_ROWS
     fence = sql.SQL(" offset 0" if gathered else "")
     ids = sql.SQL("select q.id from ({}{}) q{}{}").format(
-        every, fence, _where(layer, turn), _order(layer, turn)
+        found, fence, _where(layer, turn), _order(layer, turn)
     )
     chosen = [row[0] for row in run(connection, ids)]
     # The bounds of the reader stay; what else was asked has been answered.
     only = replace(wanted, where=None, bbox=None, status=(), grid=(), category=())
     whole = reading(layer, only, turn.geometry).query
     if not turn.sort:
-        return columns, sql.SQL(
-            "select q.* from ({}) q where q.id = any({}::bigint[]) order by q.id"
-        ).format(whole, sql.Literal(chosen))
-    # The ids stand as a condition too: with so many joins in a view the planner reads every row before the last one.
-    return columns, sql.SQL(
-        "select q.* from ({0}) q join unnest({1}::bigint[]) with ordinality o (id, place)"
-        " on o.id = q.id where q.id = any({1}::bigint[]) order by o.place"
-    ).format(whole, sql.Literal(chosen))
+        form = "select q.* from ({0}) q where q.id = any({1}) order by q.id"
+    else:
+        # The ids stand as a condition too: with so many joins in a view the planner reads every row before the last one.
+        form = (
+            "select q.* from ({0}) q join unnest({1}) with ordinality o (id, place)"
+            " on o.id = q.id where q.id = any({1}) order by o.place"
+        )
+    return columns, lambda ids: sql.SQL(form).format(whole, ids), chosen
 
 
 def _narrowed(wanted: Wanted, turn: Turn) -> bool:

@@ -58,6 +58,7 @@ def _later(place: str) -> Callable[..., None]:
 
 
 _GDAL, _TABLES, _JSON = "maps.export_gdal:", "maps.export_tables:", "maps.export_geojson:"
+_SHAPES = "maps.export_shapefile:"
 _FORMATS = {
     made.ending: made
     for made in (
@@ -65,7 +66,7 @@ _FORMATS = {
                _later(_GDAL + "finish_geopackage"), many_layers=True, explains=True),
         Format("geojson", "application/geo+json", _later(_JSON + "write_geojson"), wgs84_only=True, grows=True),
         Format("fgb", "application/flatgeobuf", _later(_GDAL + "write_flatgeobuf"), by_place=True, explains=True),
-        Format("shp.zip", "application/zip", _later(_GDAL + "write_shapefile"), plain=True, explains=True),
+        Format("shp.zip", "application/zip", _later(_SHAPES + "write_shapefile"), plain=True, explains=True),
         Format("kml", "application/vnd.google-earth.kml+xml", _later(_GDAL + "write_kml"), wgs84_only=True,
                grows=True, plain=True),
         Format("parquet", "application/vnd.apache.parquet", _later(_TABLES + "write_parquet"), grows=True,
@@ -80,7 +81,7 @@ ENDINGS = ("gpkg", "geojson", "fgb", "parquet", "shp.zip", "kml", "csv", "xlsx")
 
 def load_writers() -> None:
     """Loads every writer's libraries ahead, so that the first reader of a server does not wait for them."""
-    for module in (_GDAL, _TABLES, _JSON):
+    for module in (_GDAL, _TABLES, _JSON, _SHAPES):
         import_module(module.rstrip(":"))
 
 
@@ -125,6 +126,18 @@ def with_dictionary(format_: Format) -> Format:
         format_, ending=f"{format_.ending}.zip", media_type="application/zip", write=write, finish=pack,
         grows=False,
     )  # fmt: skip
+
+
+def renamed(job: Job, names: dict[str, str]) -> Job:
+    """The job with other names of its columns."""
+    schema = pa.schema([f.with_name(names.get(f.name, f.name)) for f in job.batches.schema])
+    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in job.batches)
+    return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
+
+
+def about(job: Job) -> str:
+    """What the layer is, in both languages, and its system."""
+    return f"{job.layer.about_zh} {job.layer.about_en} ({job.target.name})"
 
 
 def _bare(file: Path) -> Path:

@@ -1,35 +1,30 @@
-"""GeoPackage, GeoJSON, FlatGeobuf, Shapefile and KML: Arrow batches straight into GDAL."""
+"""GeoPackage, GeoJSON, FlatGeobuf, KML and shapefiles of lines and areas: Arrow batches straight into GDAL."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
 import tempfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyogrio
-from pyproj import CRS
 
 from maps.dictionary import columns_of, dictionary
-from maps.export_formats import Job
+from maps.export_formats import Job, about, renamed
 from maps.export_geojson import DECIMALS
 from maps.export_styles import qml
 from maps.flatgeobuf import write_indexed
 from maps.layers import Layer
 from maps.package_index import add_index, is_known, noted
-from maps.point_shapes import write_parts
 
 # A file half-written at a power cut is thrown away anyway: it has not got its name yet. The index of places goes to
 # the disk when it outgrows its share of memory.
 pyogrio.set_gdal_config_options(
     {"OGR_SQLITE_SYNCHRONOUS": "OFF", "OGR_GPKG_MAX_RAM_USAGE_RTREE": "28000000"}
 )
-SHAPEFILE_NAME = 10
-SHAPEFILE_TEXT_BYTES = 254
 # 2026-05-01T08:00:00Z
 MOMENT_WIDTH = 20
 _STYLES = """
@@ -52,7 +47,7 @@ values (?, 'attributes', ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ','now'), 0)
 
 def write_geopackage(job: Job) -> None:
     """One layer into the package; the second and later ones beside the first."""
-    said = {"IDENTIFIER": f"{job.layer.zh} {job.layer.en}", "DESCRIPTION": _about(job)}
+    said = {"IDENTIFIER": f"{job.layer.zh} {job.layer.en}", "DESCRIPTION": about(job)}
     # Moments as the standard wants them, to the millisecond; GDAL's own short form is a warning to older readers.
     options = {**said, "GEOMETRY_NAME": "geom", "DATETIME_PRECISION": "MILLISECOND"}
     if not is_known():
@@ -105,7 +100,7 @@ def write_flatgeobuf(job: Job) -> None:
     in the header what it means.
     """
     job = _explained(job)
-    said = {"TITLE": job.layer.en, "DESCRIPTION": _about(job)}
+    said = {"TITLE": job.layer.en, "DESCRIPTION": about(job)}
 
     def write(batches: pa.RecordBatchReader, file: Path, index: bool) -> None:
         options = {**said, "SPATIAL_INDEX": "YES" if index else "NO"}
@@ -116,56 +111,17 @@ def write_flatgeobuf(job: Job) -> None:
 
 def write_kml(job: Job) -> None:
     """KML with the attributes as ExtendedData; `id` is KML's own word for a placemark, so ours is `gridward_id`."""
-    _write(_renamed(job, {"id": "gridward_id"}), "KML", layer_options={})
+    _write(renamed(job, {"id": "gridward_id"}), "KML", layer_options={})
 
 
-def write_shapefile(job: Job) -> None:
-    """A zip of .shp, .shx, .dbf, .prj, .cpg and a readme that tells which short name stands for which column."""
-    folder = Path(tempfile.mkdtemp(prefix=".shp-", dir=job.file.parent))
-    name = job.layer.name
-    try:
-        short = short_names([column for column in job.batches.schema.names if column != "geom"])
-        renamed = _renamed(job, short)
-        with zipfile.ZipFile(job.file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
-            packed.writestr("README.txt", _readme(job, short))
-            if job.layer.geometry == "Point":
-                write_parts(renamed.batches, folder, name, packed)
-                packed.writestr(f"{name}.cpg", "UTF-8")
-                packed.writestr(
-                    f"{name}.prj", CRS.from_user_input(job.target.wkt).to_wkt("WKT1_ESRI")
-                )
-                return
-            _write(
-                _narrow(renamed, short),
-                "ESRI Shapefile",
-                {"ENCODING": "UTF-8"},
-                folder / f"{name}.shp",
-            )
-            for part in sorted(folder.iterdir()):
-                packed.write(part, part.name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def short_names(columns: list[str]) -> dict[str, str]:
-    """Names of at most ten characters, no two alike whatever the case: column → short name."""
-    taken: set[str] = set()
-    found: dict[str, str] = {}
-    for column in columns:
-        short, number = column[:SHAPEFILE_NAME], 0
-        while short.lower() in taken:
-            number += 1
-            short = f"{column[: SHAPEFILE_NAME - len(str(number))]}{number}"
-        taken.add(short.lower())
-        found[column] = short
-    return found
-
-
-def _renamed(job: Job, names: dict[str, str]) -> Job:
-    """The job with other names of its columns."""
-    schema = pa.schema([f.with_name(names.get(f.name, f.name)) for f in job.batches.schema])
-    batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in job.batches)
-    return replace(job, batches=pa.RecordBatchReader.from_batches(schema, batches))
+def write_shapes(job: Job, folder: Path, short: dict[str, str]) -> None:
+    """The parts of a shapefile of lines or areas, its columns by their `short` names, into a folder."""
+    _write(
+        _narrow(renamed(job, short), short),
+        "ESRI Shapefile",
+        {"ENCODING": "UTF-8"},
+        folder / f"{job.layer.name}.shp",
+    )
 
 
 def _explained(job: Job) -> Job:
@@ -225,25 +181,3 @@ def _write(job: Job, driver: str, layer_options: dict[str, str], file: Path | No
         layer_options=layer_options,
         **options,
     )
-
-
-def _about(job: Job) -> str:
-    return f"{job.layer.about_zh} {job.layer.about_en} ({job.target.name})"
-
-
-def _readme(job: Job, short: dict[str, str]) -> str:
-    told = {entry.column: entry for entry in columns_of(job.layer, with_names=job.with_names)}
-    lines = [
-        f"{job.layer.zh} · {job.layer.en}",
-        _about(job),
-        f"坐标系 CRS: {job.target.name}    编码 Encoding: UTF-8",
-        f"文本最长 {SHAPEFILE_TEXT_BYTES} 字节，时刻为 UTC 文本。",
-        f"Texts hold at most {SHAPEFILE_TEXT_BYTES} bytes; moments are text in UTC, flags 1 and 0.",
-        "",
-        "short name · column · 中文 · English",
-        *(
-            f"{name} · {column} · {told[column].zh} · {told[column].en}"
-            for column, name in short.items()
-        ),
-    ]
-    return "\r\n".join(lines) + "\r\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -98,3 +100,9 @@ def test_numbers_as_every_reader_understands_them(value: float | None, text: str
 
 def test_a_text_is_cut_between_two_characters() -> None:
     assert as_text(pa.array(["网" * 300]))[0].as_py().decode() == "网" * 84
+
+
+def test_points_are_written_without_gdal() -> None:
+    # In a process of its own: another test may have loaded it.
+    asked = "import sys, maps.export_shapefile; sys.exit('pyogrio' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

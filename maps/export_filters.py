@@ -127,8 +127,10 @@ def reading(
     geometry: str = "st_asbinary(i.geom) as geom",
     *,
     plain: bool = False,
+    ids: tuple[int | None, int | None] = (None, None),
 ) -> Reading:
     """The query of a layer under the filters; the `geometry` expression on `i` comes last. `plain`: moments and flags as text and 1 or 0.
+    `ids`: only ids from (included) and to (left out).
 
     Raises what `maps.export_cql.condition` raises, and BadInput `export.column_unknown`.
     """
@@ -150,6 +152,9 @@ def reading(
     clauses = [*_clauses(layer, wanted)]
     if wanted.where:
         clauses.append(condition(wanted.where, names))
+    for sign, end in zip((">=", "<"), ids, strict=True):
+        if end is not None:
+            clauses.append(sql.SQL("i.id " + sign + " {}").format(sql.Literal(end)))
     query = sql.SQL("select {} from {} as i").format(parts, _source(layer, wanted))
     if clauses:
         query += sql.SQL(" where ") + sql.SQL(" and ").join(clauses)

@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import adbc_driver_manager
 import adbc_driver_postgresql
 import numpy as np
+import orjson
 import pyarrow as pa
 import shapely
 from psycopg import sql
 
 from grid.core.errors import BadInput, Conflict, Trouble, Unavailable
 from maps.export_crs import Target
-from maps.export_filters import Reading
+from maps.export_filters import Reading, Wanted, reading
+from maps.export_parts import LEAST_ROWS, Range, in_parts, ranges
+from maps.layers import Layer
 
 BATCH_BYTES = 1_000_000
 # SQLSTATE classes of a statement that does not fit its data: the filter's fault, not the database's.
@@ -45,28 +48,109 @@ class Watch:
         self.progress(self.layer, self.rows)
 
 
-class Rows:
-    """One connection that reads layers as of one moment, in one snapshot."""
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Batches of one schema, few of them in memory at a time."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+class Rows:
+    """Connections that read layers as of one moment, in one snapshot: one, and a second for a large layer."""
+
+    def __init__(self, database: Any, connection: Any) -> None:
+        self._database = database
+        self._connections = [connection]
 
     @contextmanager
-    def read(self, asked: Reading) -> Iterator[pa.RecordBatchReader]:
-        """The batches of a query. Raises BadInput `export.where_unfit`, Unavailable `export.read_failed`."""
-        statement = adbc_driver_manager.AdbcStatement(self._connection)
-        try:
-            statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)})
-            statement.set_sql_query(asked.query.as_string(None))
+    def read(self, layer: Layer, wanted: Wanted, *, plain: bool, by_place: bool) -> Iterator[Flow]:
+        """The batches of a layer. Raises what `reading` raises, BadInput `export.where_unfit`, Unavailable `export.read_failed`."""
+        asked = reading(layer, wanted, plain=plain)
+        parts: list[Range] = []
+        if by_place:
+            # PostGIS orders geometries along the Hilbert curve.
+            asked = replace(asked, query=asked.query + sql.SQL(" order by i.geom"))
+        elif layer.large:
             with readable():
-                stream, _ = statement.execute_query()
-            reader = pa.RecordBatchReader.from_stream(stream)
-            try:
-                yield reader
-            finally:
-                reader.close()
+                parts = self._parts(layer, asked)
+        if not parts:
+            with self._batches(0, asked.query) as reader, ahead(reader) as coming:
+                yield Flow(reader.schema, coming)
+            return
+        with readable():
+            self._doubled()
+        queries = [reading(layer, wanted, plain=plain, ids=ids).query for ids in parts]
+        readers = [
+            lambda part, number=number: self._batches(number, queries[part])
+            for number in range(len(self._connections))
+        ]
+        with self._batches(0, asked.query + sql.SQL(" limit 0")) as reader:
+            schema = reader.schema
+        with in_parts(readers, len(parts)) as coming:
+            yield Flow(schema, coming)
+
+    def close(self) -> None:
+        """Ends the connections."""
+        while self._connections:
+            self._connections.pop().close()
+
+    def _parts(self, layer: Layer, asked: Reading) -> list[Range]:
+        """Ranges of ids of a large layer of which most is asked for; none where another way to the rows may be better."""
+        every = sql.SQL("select i.id from {} i").format(sql.Identifier("gis", layer.name))
+        rows = self._expected(asked.query)
+        if rows < max(LEAST_ROWS, self._expected(every) / 2):
+            return []
+        ends = sql.SQL("select min(i.id), max(i.id) from ({}) i").format(every)
+        ((first, last),) = self._told(ends.as_string(None))
+        return [] if first is None else ranges(first, last, rows)
+
+    def _expected(self, query: sql.Composable) -> float:
+        """How many rows PostgreSQL expects."""
+        ((plan,),) = self._told(f"explain (format json) {query.as_string(None)}")
+        return float(orjson.loads(plan)[0]["Plan"]["Plan Rows"])
+
+    def _doubled(self) -> None:
+        """Opens the second connection: the first one's snapshot, and its moment."""
+        if len(self._connections) > 1:
+            return
+        told = "select pg_export_snapshot(), coalesce(nullif(current_setting('gridward.at', true), ''), now()::text)"
+        ((snapshot, moment),) = self._told(told)
+        _run(self._connections[0], _moment(moment))
+        second = adbc_driver_manager.AdbcConnection(self._database)
+        self._connections.append(second)
+        shared = sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot))
+        for statement in (*_begin(moment), shared.as_string(None)):
+            _run(second, statement)
+
+    def _told(self, question: str) -> list[tuple[Any, ...]]:
+        with _stream(
+            self._connections[0], question, **{"adbc.postgresql.use_copy": "false"}
+        ) as reader:
+            return [tuple(row.values()) for row in reader.read_all().to_pylist()]
+
+    @contextmanager
+    def _batches(self, number: int, query: sql.Composable) -> Iterator[pa.RecordBatchReader]:
+        size = {"adbc.postgresql.batch_size_hint_bytes": str(BATCH_BYTES)}
+        with _stream(self._connections[number], query.as_string(None), **size) as reader:
+            yield reader
+
+
+@contextmanager
+def _stream(connection: Any, query: str, **options: str) -> Iterator[pa.RecordBatchReader]:
+    statement = adbc_driver_manager.AdbcStatement(connection)
+    try:
+        statement.set_options(**options)
+        statement.set_sql_query(query)
+        with readable():
+            stream, _ = statement.execute_query()
+        reader = pa.RecordBatchReader.from_stream(stream)
+        try:
+            yield reader
         finally:
-            statement.close()
+            reader.close()
+    finally:
+        statement.close()
 
 
 @contextmanager
@@ -90,16 +174,17 @@ def opened_rows(url: str, at: str | None = None) -> Iterator[Rows]:
     """A connection for reading: one snapshot, read only, without a limit of time. `at`: the layers' moment, ISO."""
     with readable():
         database = adbc_driver_postgresql.connect(_plain(url))
-    connection = None
+    rows = None
     try:
         with readable():
             connection = adbc_driver_manager.AdbcConnection(database)
+            rows = Rows(database, connection)
             for statement in _begin(at):
                 _run(connection, statement)
-        yield Rows(connection)
+        yield rows
     finally:
-        if connection is not None:
-            connection.close()
+        if rows is not None:
+            rows.close()
         database.close()
 
 
@@ -162,15 +247,19 @@ def _in_system(batch: pa.RecordBatch, target: Target, column: str) -> pa.RecordB
 
 
 def _begin(at: str | None) -> list[str]:
-    moment = sql.SQL("select set_config('gridward.at', {}, false)").format(sql.Literal(at or ""))
     return [
         "set statement_timeout = 0",
         "set timezone = 'UTC'",
         "set search_path = public",
         "set jit = off",
-        moment.as_string(None),
+        _moment(at or ""),
         "begin isolation level repeatable read read only",
     ]
+
+
+def _moment(at: str) -> str:
+    moment = sql.SQL("select set_config('gridward.at', {}, false)").format(sql.Literal(at))
+    return moment.as_string(None)
 
 
 def _run(connection: Any, statement: str) -> None:

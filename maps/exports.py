@@ -7,17 +7,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
-
-from psycopg import sql
 
 from grid.core.errors import BadInput, Trouble, Unavailable
 from maps.export_crs import Target, target_crs
 from maps.export_filters import Wanted, check_filters, reading
 from maps.export_formats import Format, Job, check_fit, find_format, with_dictionary
-from maps.export_rows import Rows, Watch, ahead, moved, opened_rows
+from maps.export_rows import Rows, Watch, moved, opened_rows
 from maps.layers import LAYERS, Layer
 
 
@@ -91,15 +89,11 @@ def _write_layer(
     rows: Rows, plan: Plan, layer: Layer, file: Path, watch: Watch, zone: ZoneInfo
 ) -> int:
     watch.layer, watch.rows = layer.name, 0
-    asked = reading(layer, plan.wanted, plain=plan.format.plain)
-    if plan.format.by_place:
-        # PostGIS orders geometries along the Hilbert curve.
-        ordered = asked.query + sql.SQL(" order by i.geom")
-        asked = replace(asked, query=ordered)
-    named = plan.wanted.with_names
-    with rows.read(asked) as reader, ahead(reader) as coming:
-        batches = moved(reader.schema, coming, plan.target, watch)
-        plan.format.write(Job(layer, batches, file, plan.target, named, zone))
+    format_, named = plan.format, plan.wanted.with_names
+    asked = rows.read(layer, plan.wanted, plain=format_.plain, by_place=format_.by_place)
+    with asked as flow:
+        batches = moved(flow.schema, flow.batches, plan.target, watch)
+        format_.write(Job(layer, batches, file, plan.target, named, zone))
     return watch.rows
 
 

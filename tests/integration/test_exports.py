@@ -9,6 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +19,7 @@ import geopandas as gpd
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
@@ -32,6 +35,7 @@ from grid.core.errors import Conflict, Trouble
 from grid.kept_territory import keep_territory
 from maps.dictionary import columns_of
 from maps.export_filters import Wanted
+from maps.export_parts import Read, in_parts
 from maps.export_rows import Watch
 from maps.exports import export, plan_export
 from maps.layer_frames import layer_frame
@@ -167,6 +171,42 @@ def test_a_package_brings_its_styles_and_its_dictionary(services: Services, tmp_
         (layer, column) for layer, names in columns.items() for column in names - {"fid"}
     }
     assert kinds["data_dictionary"] == "attributes"
+
+
+@pytest.mark.parametrize("layer", ["places", "segments", "incidents"])
+def test_two_connections_read_what_one_does(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str
+) -> None:
+    at = datetime.now(UTC)
+    alone, together = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    count = written(services, layer, alone, wanted=Wanted(at=at))
+    shared: list[int] = []
+
+    def noted(
+        readers: Sequence[Read], parts: int
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        shared.append(len(readers) * parts)
+        # What happens from here on is of another moment: neither connection sees it.
+        change("update place set kind = kind || '-later'")
+        return in_parts(readers, parts)
+
+    def change(statement: str) -> None:
+        with services.sessions() as session:
+            session.execute(text(statement))
+            session.commit()
+
+    monkeypatch.setattr("maps.export_rows.in_parts", noted)
+    monkeypatch.setattr("maps.export_rows.LEAST_ROWS", 1)
+    monkeypatch.setattr("maps.export_parts.PART_ROWS", 20)
+    monkeypatch.setattr("maps.export_rows.BATCH_BYTES", 2000)
+    try:
+        assert written(services, layer, together, wanted=Wanted(at=at)) == count
+    finally:
+        change("update place set kind = replace(kind, '-later', '')")
+    assert shared
+    assert shared[0] > 4
+    tables = [pq.read_table(file).sort_by("id") for file in (alone, together)]
+    assert tables[0].equals(tables[1])
 
 
 def test_a_shapefile_tells_its_short_names(services: Services, tmp_path: Path) -> None:

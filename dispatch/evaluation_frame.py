@@ -24,7 +24,7 @@ from dispatch.standing import clock_of
 from dispatch.worktime import Limit, add
 from grid.core.errors import NotFound
 
-# A street that a shift walked so shortly before a resident's report: the collector should have found it (DECISIONS 91).
+# A street that a shift walked so shortly before a resident's report: the collector should have found it (DECISIONS 72).
 WALKED_BEFORE = timedelta(hours=24)
 PATROL_CHANNELS = frozenset({"patrol"})
 PUBLIC_CHANNELS = frozenset({"citizen", "wechat", "hotline_12345", "hotline_12319"})

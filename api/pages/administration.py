@@ -17,6 +17,8 @@ from dispatch.categories import POSTS, URGENCIES
 from dispatch.chase_rules import TELLS
 from dispatch.clocks import ClockKind
 from dispatch.condition_edits import UNITS
+from dispatch.contacts import KINDS as CONTACT_KINDS
+from dispatch.notices import EVENT_KINDS
 from dispatch.rule_edits import STAGES
 from dispatch.rules_log import ADMINISTRATION, SUBJECTS, actors
 from dispatch.worktime import Unit
@@ -64,11 +66,28 @@ def staff_and_posts(
             "error.",
             "time.",
             "task_status.",
+            "leave.",
+            "shifts.",
         ),
         today=_today(services, now),
         staff_posts=STAFF_POSTS,
         holdings=HOLDINGS,
         hand_overs=HAND_OVERS,
+    )
+
+
+@router.get("/admin/sending")
+def sending(request: Request, account: PageAccount) -> Response:
+    """By which ways people are reached, and which other systems are told of incidents."""
+    require(account, "manage_sending")
+    return page(
+        request,
+        "administration_sending.html",
+        account=account,
+        messages=("admin.", "sending.", "role.", "people.", "common.", "error."),
+        roles=ROLES,
+        kinds=tuple(CONTACT_KINDS),
+        event_kinds=EVENT_KINDS,
     )
 
 

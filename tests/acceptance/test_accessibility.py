@@ -79,6 +79,7 @@ PAGES = [
     ("/admin", "admin"),
     ("/admin/rules", "admin"),
     ("/admin/people", "admin"),
+    ("/admin/sending", "admin"),
     ("/admin/imports", "admin"),
     ("/admin/basemaps", "admin"),
 ]
@@ -109,6 +110,9 @@ CONSOLE_STATES: list[tuple[str, Callable[[Page], None]]] = [
     ("duty", lambda page: page.click("#duty-open")),
     ("report", lambda page: fill_report(page)),
     ("bulk", lambda page: choose_several(page)),
+    ("empty", lambda page: find_nothing(page)),
+    ("failed", lambda page: refuse_the_list(page)),
+    ("keys", lambda page: page.keyboard.press("?")),
 ]
 FIELD_STATES: list[tuple[str, Callable[[Page], None]]] = [
     ("sheet", lambda page: open_sheet(page)),
@@ -118,6 +122,15 @@ FIELD_STATES: list[tuple[str, Callable[[Page], None]]] = [
     ("mine", lambda page: show(page, "mine")),
     ("box", lambda page: leave_unsent(page)),
 ]
+DIALOGS: dict[str, list[str]] = {
+    "/admin/people": [
+        *("#post-rows button", "#person-rows button"),
+        *("#unit-new", "#leave-new", "#shift-new"),
+    ],
+    "/admin/sending": ["#contact-new", "#system-new"],
+    "/admin/basemaps": ["#map-new"],
+    "/admin/rules": ["#category-rows button"],
+}
 
 
 def open_panel(page: Page) -> None:
@@ -137,6 +150,18 @@ def choose_several(page: Page) -> None:
     page.click("[data-close-report]")
     page.locator(f"{ROWS} .tick").first.click()
     page.click("[data-bulk=give]")
+
+
+def find_nothing(page: Page) -> None:
+    page.goto(page.url.split("?")[0] + "?q=那样的案件没有")
+
+
+def refuse_the_list(page: Page) -> None:
+    page.wait_for_selector("#incidents .empty")
+    page.route("**/api/v1/incidents?**", lambda route: route.fulfill(status=503, json={"detail": "x"}))  # fmt: skip
+    page.fill("#filters [name=q]", "另一样")
+    page.wait_for_selector("#incidents .empty button")
+    page.unroute("**/api/v1/incidents?**")
 
 
 def open_sheet(page: Page) -> None:
@@ -163,7 +188,7 @@ def leave_unsent(page: Page) -> None:
 def test_no_state_that_work_opens_has_a_serious_finding(
     browser: Browser, base: str, number: str, theme: str
 ) -> None:
-    """What stands on a page only after a click: panels, forms, a choice of several, sheets, the outbox."""
+    """What stands on a page only after a click or a failure: panels, forms, a choice of several, dialogs, the outbox."""
     language = "en" if theme == "light" else "zh"
     phone = {"has_touch": True, "is_mobile": True, "permissions": ["geolocation"], "geolocation": {"longitude": 114.6, "latitude": 33.6}}  # fmt: skip
     wrong: list[str] = []
@@ -179,4 +204,14 @@ def test_no_state_that_work_opens_has_a_serious_finding(
             for name, reach in states:
                 reach(seen.page)
                 wrong += [f"{path} {name} {finding}" for finding in findings(seen, settled=False)]
+    with visit(browser, base, language, PHONE, color_scheme=theme, bypass_csp=True) as seen:
+        seen.sign_in("admin")
+        for path, openers in DIALOGS.items():
+            seen.page.goto(base + path)
+            seen.page.wait_for_load_state("networkidle")
+            for opener in openers:
+                seen.page.locator(opener).first.click()
+                seen.page.wait_for_selector("dialog[open]")
+                wrong += [f"{path} {opener} {each}" for each in findings(seen, settled=False)]
+                seen.page.keyboard.press("Escape")
     assert not wrong, "\n".join(wrong)

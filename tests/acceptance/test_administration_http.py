@@ -113,6 +113,49 @@ def test_a_post_is_handed_on_and_its_past_stays(desk: Office) -> None:
     told(desk, "PUT", path, {"staff_no": before["staff_no"]})
 
 
+def those_of(desk: Office, path: str, staff_no: str) -> list[dict[str, Any]]:
+    return [one for one in told(desk, "GET", path, status=200) if one["staff_no"] == staff_no]
+
+
+def test_leave_hands_open_work_over_and_is_taken_back(desk: Office) -> None:
+    people = [one for one in told(desk, "GET", "/people", status=200) if one["posts"]]
+    away, cover = people[0]["staff_no"], people[1]["staff_no"]
+    asked = {"staff_no": away, "from": day(2), "to": day(3), "substitute": cover}
+    told(desk, "POST", "/leave", asked, 201)
+    overlapping = {**asked, "from": day(3), "to": day(5)}
+    assert refused(desk, "POST", "/leave", overlapping) == (422, "absences.overlaps")
+    assert refused(desk, "POST", "/leave", {**asked, "staff_no": "T404"}) == (404, "staff.unknown")
+    assert refused(desk, "POST", "/leave", {**asked, "to": day(1)}) == (
+        422,
+        "absences.period_empty",
+    )
+    left = told(desk, "GET", f"/people/{cover}/leaving", status=200)
+    assert left["covers"] == 1
+    (entered,) = those_of(desk, "/leave", away)
+    # The last day is away as a whole: until the midnight after it.
+    until = datetime.fromisoformat(entered["to"]).astimezone(ZoneInfo("Asia/Shanghai"))
+    assert (until.date().isoformat(), until.hour) == (day(4), 0)
+    change = newest(desk, "person")
+    assert (change["code"], change["after"]["leave"]) == (away, f"{day(2)} – {day(3)}")
+    told(desk, "DELETE", f"/leave/{entered['id']}")
+    assert refused(desk, "DELETE", f"/leave/{entered['id']}") == (404, "leave.unknown")
+    assert newest(desk, "person")["after"] is None
+    hours = {"shift": "夜班", "weekdays": "周六、周日", "begins": "22:00", "ends": "06:00"}
+    told(desk, "PUT", f"/people/{away}/shift", {**hours, "from": day(1)})
+    (shift,) = those_of(desk, "/shifts", away)
+    assert (shift["weekdays"], shift["begins"], shift["ends"]) == ([6, 7], "22:00", "06:00")
+    assert refused(desk, "PUT", f"/people/{away}/shift", {**hours, "begins": "25:00"}) == (
+        422,
+        "shifts.hours_unreadable",
+    )
+    assert refused(desk, "PUT", f"/people/{away}/shift", {"from": day(-1)}) == (
+        422,
+        "people.from_past",
+    )
+    told(desk, "PUT", f"/people/{away}/shift", {})
+    assert those_of(desk, "/shifts", away) == []
+
+
 def test_nobody_goes_without_it_being_seen_what_is_left(desk: Office) -> None:
     told(desk, "POST", "/people", {"staff_no": "T020", "name": "将走", "post": "gardener"}, 201)
     told(desk, "POST", "/people", {"staff_no": "T021", "name": "接任", "post": "gardener"}, 201)

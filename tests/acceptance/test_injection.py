@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -40,7 +41,7 @@ SCRIPT_URL = "javascript:window.__hit=1"
 WORDS = frozenset(
     {
         *("name", "name_zh", "name_en", "closing_zh", "closing_en", "description", "address", "note"),
-        *("title", "body", "text", "words", "label", "phone", "mail", "remark", "community", "street_name"),
+        *("title", "body", "text", "words", "label", "phone", "mail", "remark", "reason", "community", "street_name"),
     }
 )  # fmt: skip
 # Names that programs use, not words for people.
@@ -84,6 +85,17 @@ def poisoned(town_services: Services, first: str) -> list[str]:
                 "insert into reporter (incident_id, name, phone) select id, '张', '138' from incident where number = :n"
             ),
             {"n": first},
+        )
+        session.execute(
+            text(
+                "insert into absence (staff_id, valid, reason) select id, tstzrange(now(), now() + interval '9 days'), '病'"
+                " from staff order by id desc limit 1"
+            )
+        )
+        session.execute(
+            text(
+                "insert into webhook (name, url, secret, kinds, made_at) values ('平台', 'https://x.example/', 's', '{}', now())"
+            )
         )
         columns = session.execute(
             text(
@@ -451,6 +463,72 @@ def test_what_the_desk_keeps_for_itself_stays_words(browser: Browser, base: str)
         page.fill("#e-where", f"description = '{ATTACK}")
         page.locator("#export button.main").click()
         expect(page.locator("#export-problem")).to_be_visible()
+        assert_unhurt(page)
+
+
+# What opens each form of the administration that stands in a dialog, and the forms that stand on the pages themselves.
+DIALOGS = {
+    "/admin/people": (
+        *("#post-rows button", "#person-rows button", "#person-new", "#unit-new"),
+        *("#leave-new", "#shift-new"),
+    ),
+    "/admin/sending": ("#contact-new", "#system-new"),
+    "/admin/basemaps": ("#map-new",),
+    "/admin/rules": ("#category-new", "#category-rows button"),
+}
+ON_THE_PAGE = {
+    "/admin": ("#add-account", "#template"),
+    "/admin/rules": ("#stage-form", "#chase-form", "#day-form"),
+}
+FILL = """([form, attack]) => { for (const field of form.querySelectorAll('input, textarea')) {
+  if (['text', 'search', 'tel', 'url', 'email', 'textarea'].includes(field.type)) field.value = attack.slice(0, field.maxLength > 0 ? field.maxLength : undefined);
+  if (field.type === 'number' && !field.value) field.value = '5';
+  if (field.type === 'date' && !field.value) field.value = '2027-01-01'; }
+  form.noValidate = true; form.requestSubmit(); }"""
+
+
+def test_what_the_administrator_types_into_every_form_and_dialog_stays_words(
+    browser: Browser, base: str, tmp_path: Path
+) -> None:
+    """Filled with the attack as far as each field allows, sent, refused or kept, and shown again."""
+    with as_visitor(browser, base, "admin") as seen:
+        page = seen.page
+        page.on("dialog", lambda asked: asked.accept())
+        for path in {**DIALOGS, **ON_THE_PAGE}:
+            page.goto(base + path)
+            page.wait_for_load_state("networkidle")
+            for opener in DIALOGS.get(path, ()):
+                page.goto(base + path)  # what was sent before closes no dialog of now
+                page.locator(opener).first.click()
+                page.wait_for_timeout(200)
+                forms = page.locator("dialog[open] form").count()
+                assert forms, opener
+                for each in range(forms):
+                    if page.locator("dialog[open]").count():
+                        page.evaluate(FILL, [page.locator("dialog[open] form").nth(each).element_handle(), ATTACK])  # fmt: skip
+                        page.wait_for_timeout(250)
+                        assert_unhurt(page)
+            if path == "/admin":
+                page.locator("#templates button").first.click()
+            for form in ON_THE_PAGE.get(path, ()):
+                page.evaluate(FILL, [page.locator(form).element_handle(), ATTACK])
+                page.wait_for_timeout(250)
+                assert_unhurt(page)
+            for search in page.locator("input[type=search]").all():
+                search.fill(ATTACK)
+            page.goto(base + path)
+            page.wait_for_load_state("networkidle")
+            assert_unhurt(page)
+        sheet = tmp_path / "<img src=x onerror=window.__hit=1>.csv"
+        sheet.write_text(f"staff_no,name,post,\"{ATTACK.replace(chr(34), chr(34) * 2)}\"\n<img src=x onerror=window.__hit=1>,<script>window.__hit=1</script>,<img src=x onerror=window.__hit=1>,x\nP900,<script>window.__hit=1</script>,cleaner,x\n", "utf-8")  # fmt: skip
+        page.goto(f"{base}/admin/imports")
+        page.select_option("#i-kind", "staff")
+        page.set_input_files("#i-file", sheet)
+        page.click("#check")
+        expect(page.locator("#refused")).to_contain_text("<img src=x")
+        assert_unhurt(page)
+        page.click("#publish")
+        expect(page.locator("#before-rows")).to_contain_text("img src=x onerror", timeout=60_000)
         assert_unhurt(page)
 
 

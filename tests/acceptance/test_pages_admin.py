@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser, Route, expect
 from sqlalchemy import text
 
 from api.services import Services
+from grid.core.settings import NoticeSettings, Settings
 from tests.acceptance.site import DESKTOP, PHONE, chromium, picture, serving, visit
 from tests.acceptance.test_administration_http import halves
 
@@ -26,7 +29,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def base(town_services: Services) -> Iterator[str]:
-    with serving(town_services) as address:
+    """The town, to which other systems may lie in the bureau's own network."""
+    old = town_services.settings
+    settings = Settings(
+        old.database, old.town, old.web, NoticeSettings(private_networks="10.0.0.0/8")
+    )
+    with serving(replace(town_services, settings=settings)) as address:
         yield address
 
 
@@ -83,6 +91,105 @@ def test_a_new_person_takes_a_vacant_post(
         seen.assert_clean()
 
 
+def test_leave_is_entered_and_taken_back_and_a_shift_is_set(
+    browser: Browser, base: str, town_services: Services
+) -> None:
+    with town_services.sessions() as session:
+        rows = session.execute(
+            text(
+                "select staff_no, name from staff where post = 'cleaner' order by staff_no limit 2"
+            )
+        ).all()
+    away, cover = (f"{row.staff_no} {row.name}" for row in rows)
+    with visit(browser, base, "zh", DESKTOP) as seen:
+        seen.sign_in("admin")
+        page = seen.page
+        page.goto(f"{base}/admin/people")
+        expect(page.locator("#leave-rows")).to_contain_text("现在没有人请假")
+        page.click("#leave-new")
+        expect(page.locator("#l-who")).to_be_focused()
+        page.fill("#l-who", away)
+        page.fill("#l-substitute", away)
+        page.keyboard.press("Enter")
+        expect(page.locator("#leave-form [data-trouble]")).to_be_visible()
+        page.fill("#l-substitute", cover)
+        page.fill("#l-reason", "<b>病假</b>")
+        page.keyboard.press("Enter")
+        row = page.locator("#leave-rows tr")
+        expect(row).to_contain_text(rows[0].name)
+        expect(row).to_contain_text(f"{rows[1].name} ({rows[1].staff_no})")
+        expect(row).to_contain_text("请假中")
+        expect(row).to_contain_text("<b>病假</b>")
+        page.on("dialog", lambda asked: asked.accept())
+        row.locator("button").click()
+        expect(page.locator("#leave-rows")).to_contain_text("现在没有人请假")
+        page.click("#shift-new")
+        page.fill("#s-who", away)
+        page.fill("#s-name", "早班")
+        page.fill("#s-days", "一至五")
+        page.fill("#s-begins", "06:00")
+        page.fill("#s-ends", "14:00")
+        page.locator("#shift-form button.main").click()
+        shift = page.locator("#shift-rows tr", has_text="早班")
+        expect(shift).to_contain_text("周一–周五 06:00–14:00")
+        shift.locator("button").click()
+        expect(page.locator("#s-begins")).to_have_value("06:00")
+        page.fill("#s-begins", "")
+        page.fill("#s-ends", "")
+        page.locator("#shift-form button.main").click()
+        expect(shift).to_have_count(0)
+        page.goto(f"{base}/admin")
+        page.select_option("#log-subject", "person")
+        expect(page.locator("#log-rows")).to_contain_text("请假")
+        expect(page.locator("#log-rows")).to_contain_text("班次: 一至五 06:00-14:00")
+        seen.assert_clean()
+
+
+def test_ways_to_reach_people_and_other_systems_are_kept_on_their_page(
+    browser: Browser, base: str
+) -> None:
+    with visit(browser, base, "en", DESKTOP) as seen:
+        seen.sign_in("admin")
+        page = seen.page
+        page.goto(f"{base}/admin/sending")
+        expect(page.locator("#contact-rows")).to_contain_text("No ways yet")
+        page.click("#contact-new")
+        page.select_option("#c-whom", "role")
+        expect(page.locator("#c-person")).to_be_hidden()
+        page.select_option("#c-role", "dispatcher")
+        page.select_option("#c-kind", "wecom")
+        page.fill("#c-url", "not an address")
+        page.keyboard.press("Enter")
+        expect(page.locator("#contact-form [data-trouble]")).to_be_visible()
+        page.fill("#c-url", "wecombot://SECRETSECRETSECRET")
+        page.keyboard.press("Enter")
+        row = page.locator("#contact-rows tr")
+        expect(row).to_contain_text("Every Dispatcher")
+        expect(row).not_to_contain_text("SECRETSECRETSECRET")
+        page.click("#system-new")
+        page.fill("#w-name", "City <i>platform</i>")
+        page.fill("#w-url", "http://127.0.0.1/hook")
+        page.keyboard.press("Enter")
+        expect(page.locator("#system-form [data-trouble]")).to_be_visible()
+        page.fill("#w-url", "https://10.1.2.3/hook")
+        page.uncheck("#system-form [value='incident.moved']")
+        page.locator("#system-form button.main").click()
+        expect(page.locator("#secret code")).to_have_text(re.compile(r"\S{30,}"))
+        system = page.locator("#system-rows tr")
+        expect(system).to_contain_text("City <i>platform</i>")
+        expect(system).to_contain_text("reports, ends")
+        page.on("dialog", lambda asked: asked.accept())
+        system.locator("button").click()
+        page.click("#system-end")
+        expect(page.locator("#system-rows")).to_contain_text("No other systems yet")
+        row.locator("button").click()
+        expect(page.locator("#contact-rows")).to_contain_text("No ways yet")
+        page.goto(f"{base}/admin")
+        page.select_option("#log-subject", "webhook")
+        expect(page.locator("#log-rows")).to_contain_text("City <i>platform</i>")
+        seen.assert_clean()
+
+
 def test_files_are_looked_over_and_one_is_taken_in(
     browser: Browser, base: str, town_services: Services, tmp_path: Path
 ) -> None:
@@ -92,9 +199,15 @@ def test_files_are_looked_over_and_one_is_taken_in(
     with visit(browser, base, "en", DESKTOP) as seen:
         seen.sign_in("admin")
         page = seen.page
-        page.goto(f"{base}/admin/imports")
+        # A file chosen while the page is still asking what may be imported is taken once that has come.
+        held: list[Route] = []
+        page.route("**/admin/imports/kinds", lambda route: held.append(route))
+        page.goto(f"{base}/admin/imports", wait_until="commit")
+        page.wait_for_selector("#i-file")
         page.select_option("#i-kind", "grids")
         page.set_input_files("#i-file", grids)
+        page.wait_for_timeout(300)
+        held[0].continue_()
         expect(page.locator("#options")).to_be_visible()
         page.click("#check")
         expect(page.locator("#state")).to_have_text("Waits for you", timeout=120_000)
@@ -157,7 +270,9 @@ def test_a_base_map_is_tried_and_the_console_offers_it(browser: Browser, base: s
         expect(choice).to_have_value("影像")
 
 
-@pytest.mark.parametrize("path", ["/admin", "/admin/people", "/admin/imports", "/admin/basemaps"])
+@pytest.mark.parametrize(
+    "path", ["/admin", "/admin/people", "/admin/sending", "/admin/imports", "/admin/basemaps"]
+)
 def test_the_pages_fit_a_phone(browser: Browser, base: str, path: str) -> None:
     with visit(browser, base, "en", PHONE, has_touch=True, is_mobile=True) as seen:
         seen.sign_in("admin")

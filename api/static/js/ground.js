@@ -9,7 +9,7 @@ const POSTS = ["officer", "cleaner", "gardener", "maintainer", "leader"];
 const NAMES_FROM_ZOOM = 15;
 const GRID_NAMES = [12, 14];
 
-const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark";
+export const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark";
 
 /** Four people and the leader of a grid, as a bubble. */
 export function gridCard(grid, extra = []) {
@@ -167,9 +167,14 @@ export class Ground {
     const zoom = this.map.getZoom();
     this.names.clearLayers();
     if (zoom >= GRID_NAMES[0] && zoom <= GRID_NAMES[1]) {
+      const taken = [];
       for (const grid of this.grids.values()) {
         const centre = grid.label ? [grid.label[1], grid.label[0]] : middle(grid.geometry);
-        if (centre && this.map.getBounds().contains(centre)) this.write(centre, grid.code, 0, "grid-label");
+        if (!centre || !this.map.getBounds().contains(centre)) continue;
+        const at = this.map.latLngToContainerPoint(centre);
+        if (taken.some((other) => Math.abs(other.x - at.x) < 34 && Math.abs(other.y - at.y) < 14)) continue; // two on one spot tell nothing
+        taken.push(at);
+        this.write(centre, grid.code, 0, "grid-label");
       }
     } else if (zoom >= NAMES_FROM_ZOOM) {
       const names = await (this.tiles ? this.tiles.named() : this.streetsInView());

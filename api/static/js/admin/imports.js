@@ -62,7 +62,7 @@ const bring = (file) => new Promise((done, refused) => {
 async function take() {
   forget();
   const file = $("#i-file").files[0];
-  if (!file) return;
+  if (!file || !kind()) return; // `start` takes what was chosen before the kinds had come
   const most_mb = Number($("#i-file").dataset.mostMb);
   if (file.size > most_mb * 1e6) { refuse(t("imports.too_large", { most_mb })); return; }
   $("#sent").value = 0;
@@ -270,6 +270,7 @@ async function start() {
   try {
     kinds = await get("admin/imports/kinds");
     showKind();
+    if ($("#i-file").files.length) take();
   } catch (problem) {
     refuse(problem.message);
   }

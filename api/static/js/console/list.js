@@ -49,9 +49,19 @@ export class List {
     this.shown.clear();
     this.head.textContent = t("console.failed");
     fill(this.foot);
-    fill(this.box, h("li", { class: "empty", role: "presentation" }, icon("warning"),
+    this.choosable(false);
+    fill(this.box, h("li", { class: "empty" }, icon("warning"),
       h("p", { text: problem.message }),
       h("button", { class: "button", type: "button", text: t("common.retry"), on: { click: this.onRetry } })));
+  }
+
+  /** A list box holds what can be chosen and nothing else: a sentence with a button makes it a plain list. */
+  choosable(rows) {
+    for (const [name, value] of [["role", "listbox"], ["aria-multiselectable", "true"]]) {
+      if (rows) this.box.setAttribute(name, value);
+      else this.box.removeAttribute(name);
+    }
+    if (!rows) this.box.removeAttribute("aria-activedescendant");
   }
 
   show(items, total, { narrowed, least }) {
@@ -66,11 +76,13 @@ export class List {
     if (!items.length) {
       this.shown.clear();
       fill(this.foot);
-      fill(this.box, h("li", { class: "empty", role: "presentation" }, icon(narrowed ? "filter" : "tick-circle"),
+      this.choosable(false);
+      fill(this.box, h("li", { class: "empty" }, icon(narrowed ? "filter" : "tick-circle"),
         h("p", { text: t(narrowed ? "console.none_match" : "console.none") }),
         narrowed && h("button", { class: "button", type: "button", text: t("console.clear"), on: { click: this.onClear } })));
       return;
     }
+    this.choosable(true);
     const keep = this.box.scrollTop;
     // A row that shows the same stays the same element, with the focus that it may have.
     const shown = new Map();

@@ -79,7 +79,7 @@ export class Panel {
         place: [needed ? null : place.element, correctCategory(incident, { categories: this.categories, onDone: renew })],
         told: [clocksBox(incident), mergedBox(incident, this.onOpen), toldBox(incident.number), chasesBox(incident)] }),
       reporterBox(incident), this.extra(incident, renew));
-    body.querySelector(".said, h1")?.after(nearBox(incident, { onOpen: this.onOpen, onDone: renew }) || "");
+    (body.querySelector(".said") || body.querySelector("h1")?.parentElement)?.after(nearBox(incident, { onOpen: this.onOpen, onDone: renew }) || "");
     body.prepend(this.presence.box);
     if (busy) return; // never take the words from somebody who is writing
     fill(this.box, this.head(incident.number), body);

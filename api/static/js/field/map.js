@@ -3,7 +3,7 @@ import { $, h, icon } from "../dom.js";
 import { get } from "../api.js";
 import { named, t } from "../messages.js";
 import { mark } from "../marks.js";
-import { Ground } from "../ground.js";
+import { dark, Ground } from "../ground.js";
 import { keep, kept } from "./store.js";
 
 const L = window.L;
@@ -37,16 +37,17 @@ export class FieldMap {
 
   draw() {
     const grids = new Map();
+    const colour = dark() ? "#7db8ff" : "#14549c";
     this.outlines.clearLayers();
     for (const { geometry, properties } of this.mine) {
       if (properties.kind === "outline") {
-        L.geoJSON(geometry, { interactive: false, style: { className: "my-outline", color: "#14549c", weight: 3, dashArray: "8 6", fillOpacity: 0.06 } }).addTo(this.outlines);
+        L.geoJSON(geometry, { interactive: false, style: { className: "my-outline", color: colour, weight: 3, dashArray: "8 6", fillOpacity: 0.06 } }).addTo(this.outlines);
       } else {
         if (!grids.has(properties.grid)) grids.set(properties.grid, []);
         grids.get(properties.grid).push(geometry.coordinates);
       }
     }
-    const features = [...grids].map(([code, coordinates]) => ({ type: "Feature", geometry: { type: "MultiLineString", coordinates }, properties: { code, name: code, colour: "#14549c" } }));
+    const features = [...grids].map(([code, coordinates]) => ({ type: "Feature", geometry: { type: "MultiLineString", coordinates }, properties: { code, name: code, colour } }));
     if (features.length) this.ground.draw(features, { fit: false });
     this.drawn = features.length > 0;
   }

@@ -116,7 +116,8 @@ _INCIDENTS = """
         from task t join chosen i on i.id = t.incident_id left join staff s on s.id = t.assignee_id
         where t.lead and t.assigned_at <= :at group by t.incident_id
     )
-    select i.id, i.number, i.reported_at, i.due_at, i.disposed_at as done_at, i.clocks, i.channel_code,
+    select i.id, i.number, i.reported_at, i.due_at, i.disposed_at as done_at, i.channel_code,
+        jsonb_path_query_array(i.clocks, '$[*] ? (@.kind == "accept" || @.kind == "dispatch")') as clocks,
         i.category_code, c.urgency, i.facts ->> 'solved_said' as word,
         coalesce((i.facts ->> 'supervised')::boolean, false) as supervised, g.code as grid, p.staff_id as leader,
         w.units, w.last[1][1] as post, w.last[1][2]::bigint as person, w.last[1][3]::bigint as unit,
@@ -170,7 +171,7 @@ def _stages(
 def _row(
     row: Mapping[str, Any], stages: Mapping[str, int], catalogue: Catalogue, at: datetime
 ) -> dict[str, Any]:
-    status, clocks = row["status"], _clocks(row["clocks"])
+    status, clocks = row["status"], {item["kind"]: item for item in row["clocks"]}
     filed_at, dispatched_at = row["filed_at"], row["dispatched_at"]
     disposed_at = None
     if status in _DISPOSED:
@@ -227,22 +228,21 @@ _COLUMNS = (
 )
 
 
-def _clocks(written: list[dict[str, Any]] | None) -> dict[str, Clock]:
-    wanted = (ClockKind.ACCEPT.value, ClockKind.DISPATCH.value)
-    return {item["kind"]: clock_of(item) for item in written or () if item["kind"] in wanted}
-
-
 def _due(
     catalogue: Catalogue,
-    clocks: Mapping[str, Clock],
+    clocks: Mapping[str, Mapping[str, Any]],
     kind: ClockKind,
     begun_at: datetime,
     ended_at: datetime | None,
 ) -> datetime | None:
-    """When the first turn of a stage was due: by its clock, or, where a later turn has taken the clock, by the same limit."""
-    clock = clocks.get(kind.value)
-    if clock is None:
+    """When the first turn of a stage was due: by its clock, or, where a later turn has taken the clock, by the same limit.
+
+    None also for what was done at the moment it began, as the system does: it is in time by any limit.
+    """
+    written = clocks.get(kind.value)
+    if written is None or ended_at == begun_at:
         return None
+    clock = clock_of(written)
     if ended_at is not None and clock.started_at > ended_at:
         clock = Clock(kind, clock.limit, begun_at)
     return due_at(clock, catalogue.calendar)

@@ -111,13 +111,16 @@ class Rows:
         return float(orjson.loads(plan)[0]["Plan"]["Plan Rows"])
 
     def _doubled(self) -> None:
-        """Opens the second connection: the first one's snapshot, and its moment."""
+        """Opens the second connection: the first one's snapshot, and its moment. Where a server gives no more, the first reads all."""
         if len(self._connections) > 1:
             return
         told = "select pg_export_snapshot(), coalesce(nullif(current_setting('gridward.at', true), ''), now()::text)"
         ((snapshot, moment),) = self._told(told)
         _run(self._connections[0], _moment(moment))
-        second = adbc_driver_manager.AdbcConnection(self._database)
+        try:
+            second = adbc_driver_manager.AdbcConnection(self._database)
+        except adbc_driver_manager.Error:
+            return
         self._connections.append(second)
         shared = sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot))
         for statement in (*_begin(moment), shared.as_string(None)):

@@ -23,6 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from adbc_driver_manager import (
+    AdbcConnection,
+    AdbcDatabase,
+    AdbcStatusCode,
+    OperationalError,
+)
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
@@ -207,6 +213,25 @@ def test_two_connections_read_what_one_does(
     assert shared[0] > 4
     tables = [pq.read_table(file).sort_by("id") for file in (alone, together)]
     assert tables[0].equals(tables[1])
+
+
+def test_one_connection_reads_all_where_a_server_gives_no_more(
+    services: Services, truth: gpd.GeoDataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[AdbcConnection] = []
+
+    def sparing(database: AdbcDatabase) -> AdbcConnection:
+        if opened:
+            raise OperationalError("too many clients already", status_code=AdbcStatusCode.IO)
+        opened.append(AdbcConnection(database))
+        return opened[0]
+
+    monkeypatch.setattr("adbc_driver_manager.AdbcConnection", sparing)
+    monkeypatch.setattr("maps.export_rows.LEAST_ROWS", 1)
+    monkeypatch.setattr("maps.export_parts.PART_ROWS", 20)
+    file = tmp_path / "p.parquet"
+    assert written(services, "places", file) == {"places": len(truth)}
+    assert set(pq.read_table(file)["id"].to_pylist()) == set(truth.index)
 
 
 def test_a_shapefile_tells_its_short_names(services: Services, tmp_path: Path) -> None:

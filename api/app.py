@@ -23,6 +23,7 @@ from api.live import LiveFeed
 from api.metrics import Metrics, RequestTimes
 from api.ogc import mount_ogc
 from api.oidc import Provider
+from api.open311 import router as open311
 from api.pages import routers as page_routers
 from api.pages.security import SecurityHeaders
 from api.routes import (
@@ -167,6 +168,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         app.include_router(module.router)
     for router in page_routers:
         app.include_router(router)
+    app.include_router(open311)
     mount_ogc(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

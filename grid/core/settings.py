@@ -82,6 +82,7 @@ class WebSettings(BaseSettings):
     token_hours: int = Field(default=12, ge=1)
     failed_sign_ins_per_minute: int = Field(default=20, ge=1)
     open_reports_per_minute: int = Field(default=60, ge=1)
+    open311: bool = True
     upload_limit_mb: int = Field(default=20, ge=1)
     video_limit_mb: int = Field(default=100, ge=1)
     document_limit_mb: int = Field(default=20, ge=1)

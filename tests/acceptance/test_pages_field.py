@@ -172,8 +172,9 @@ def test_the_bureaus_own_replies_are_on_the_phone_without_network_too(
             )
         )
         session.commit()
-    with page.expect_response("**/api/v1/ready-replies"):
+    with page.expect_response("**/api/v1/ready-replies") as replies:
         page.reload()
+    replies.value.finished()  # whole, before the network goes
     page.click(f'.task[data-number="{number}"]')
     phone.context.set_offline(True)
     page.locator("details.more summary").click()

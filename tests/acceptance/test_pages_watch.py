@@ -34,7 +34,9 @@ from tests.acceptance.site import (
 
 LISTEN = """window.heard = 0; const Real = window.AudioContext;
 window.AudioContext = class extends Real { createOscillator() { window.heard += 1; return super.createOscillator(); } };"""
-VIEW = "([lat, lon, zoom]) => window.gridward.map.setView([lat, lon], zoom, { animate: false })"
+VIEW = (
+    "([lat, lon, zoom]) => { window.gridward.map.setView([lat, lon], zoom, { animate: false }); }"
+)
 MINUTE_S = 60
 
 

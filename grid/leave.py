@@ -82,4 +82,5 @@ def set_shift(
 
 def _taken(report: PeopleReport) -> None:
     if report.refused:
-        raise BadInput(report.refused[0].code, **report.refused[0].values)
+        values: dict[str, Any] = dict(report.refused[0].values)
+        raise BadInput(report.refused[0].code, **values)

@@ -22,6 +22,7 @@ from psycopg import sql
 from grid.core.errors import BadInput, Conflict, Trouble, Unavailable
 from maps.export_crs import Target
 from maps.export_filters import Reading, Wanted, reading
+from maps.export_formats import Format
 from maps.export_parts import LEAST_ROWS, Range, in_parts, ranges
 from maps.layers import Layer
 
@@ -64,14 +65,14 @@ class Rows:
         self._connections = [connection]
 
     @contextmanager
-    def read(self, layer: Layer, wanted: Wanted, *, plain: bool, by_place: bool) -> Iterator[Flow]:
+    def read(self, layer: Layer, wanted: Wanted, format_: Format) -> Iterator[Flow]:
         """The batches of a layer. Raises what `reading` raises, BadInput `export.where_unfit`, Unavailable `export.read_failed`."""
-        asked = reading(layer, wanted, plain=plain)
+        asked = reading(layer, wanted, plain=format_.plain)
         parts: list[Range] = []
-        if by_place:
+        if format_.by_place:
             # PostGIS orders geometries along the Hilbert curve.
             asked = replace(asked, query=asked.query + sql.SQL(" order by i.geom"))
-        elif layer.large:
+        elif layer.large and format_.quick:
             with readable():
                 parts = self._parts(layer, asked)
         if not parts:
@@ -80,7 +81,7 @@ class Rows:
             return
         with readable():
             self._doubled()
-        queries = [reading(layer, wanted, plain=plain, ids=ids).query for ids in parts]
+        queries = [reading(layer, wanted, plain=format_.plain, ids=ids).query for ids in parts]
         readers = [
             lambda part, number=number: self._batches(number, queries[part])
             for number in range(len(self._connections))

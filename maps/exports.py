@@ -90,7 +90,7 @@ def _write_layer(
 ) -> int:
     watch.layer, watch.rows = layer.name, 0
     format_, named = plan.format, plan.wanted.with_names
-    asked = rows.read(layer, plan.wanted, plain=format_.plain, by_place=format_.by_place)
+    asked = rows.read(layer, plan.wanted, format_)
     with asked as flow:
         batches = moved(flow.schema, flow.batches, plan.target, watch)
         format_.write(Job(layer, batches, file, plan.target, named, zone))

@@ -7,75 +7,32 @@ about ten metres. Errors have the form of GeoReport, with our stable code beside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
-from http import HTTPStatus
-from typing import Annotated, Any, Literal
-from xml.etree.ElementTree import Element, SubElement, tostring
+from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from api.auth import account_of
-from api.deps import DbSession, Lang, Now, ServicesDep, get_language, require
-from api.errors import STATUS
+from api.deps import DbSession, Lang, Now, ServicesDep, require
 from api.i18n import Language, translate
 from api.limits import limits_of
+from api.open311_form import Ending, GeoReportRoute, answer
 from api.pages.public import ANYBODY
 from api.resident_links import page_of
 from dispatch.catalogue import Catalogue, CategoryFacts
 from dispatch.intake import Report, take_in
 from dispatch.placing import GivenPoint
 from dispatch.published import PublishedFilter, published
-from grid.core.errors import BadInput, NotAllowed, NotFound, Trouble
+from grid.core.errors import BadInput, NotAllowed, NotFound
 
 CHANNEL = "citizen"
 # GeoReport v2: without a span of time the last 90 days, at most 1,000 requests in an answer.
 SPAN = timedelta(days=90)
 MOST = 1000
 MOST_NUMBERS = 200
-NAMES = {
-    "services": ("services", "service"),
-    "requests": ("service_requests", "request"),
-    "errors": ("errors", "error"),
-    "formats": ("formats", "format"),
-    "endpoints": ("endpoints", "endpoint"),
-}
-Ending = Literal["json", "xml"]
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
-
-
-class GeoReportRoute(APIRoute):
-    """A route whose refusals have the form of GeoReport: a list of code and description, in the format asked for."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
-
-        async def answered(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except Trouble as error:
-                status = next((s for kind, s in STATUS.items() if isinstance(error, kind)), 500)
-                # GeoReport knows 400 for what is wrong in a request.
-                status = 400 if status == HTTPStatus.UNPROCESSABLE_ENTITY else status
-                sentence = translate(get_language(request), error.code, **error.values)
-                wait = error.values.get("seconds")
-                headers = {"Retry-After": str(wait)} if status == 429 and wait else {}
-                return _refused(request, status, error.code, sentence, headers)
-            except RequestValidationError as error:
-                first = error.errors()[0]
-                field = str(first["loc"][-1])
-                sentence = translate(
-                    get_language(request), "request.invalid", field=field, problem=first["msg"]
-                )
-                status = 404 if field == "ending" else 400
-                return _refused(request, status, "request.invalid", sentence, {})
-
-        return answered
 
 
 def _open(services: ServicesDep) -> None:
@@ -107,7 +64,7 @@ def discovery(ending: Ending, request: Request, services: ServicesDep, language:
         "key_service": f"{base.rstrip('/')}/account",
         "endpoints": [endpoint],
     }
-    return _answer(ending, found, "discovery")
+    return answer(ending, found, "discovery")
 
 
 @router.get("/v2/services.{ending}")
@@ -116,7 +73,7 @@ def service_list(
 ) -> Response:
     """The categories that a report may have."""
     rules = services.desk.catalogue(session)
-    return _answer(
+    return answer(
         ending, [_service(each, language) for each in rules.open_categories(now)], "services"
     )
 
@@ -129,7 +86,7 @@ def service_definition(
     known = {each.code for each in services.desk.catalogue(session).open_categories(now)}
     if code not in known:
         raise NotFound("category.unknown", field="service_code", category=code)
-    return _answer(ending, {"service_code": code, "attributes": []}, "service_definition")
+    return answer(ending, {"service_code": code, "attributes": []}, "service_definition")
 
 
 @router.post("/v2/requests.{ending}")
@@ -187,7 +144,7 @@ def report(
         ),
         "account_id": None,
     }
-    return _answer(ending, [found], "requests", status=201)
+    return answer(ending, [found], "requests", status=201)
 
 
 @router.get("/v2/requests.{ending}")
@@ -221,7 +178,7 @@ def request_list(
     )
     rules = services.desk.catalogue(session)
     rows = published(session, asked, _channels(rules), page_size, (page - 1) * page_size)
-    return _answer(ending, [_request(row, language) for row in rows], "requests")
+    return answer(ending, [_request(row, language) for row in rows], "requests")
 
 
 @router.get("/v2/requests/{number}.{ending}")
@@ -234,7 +191,7 @@ def one_request(
     rows = published(session, asked, _channels(rules), 1)
     if not rows:
         raise NotFound("incident.unknown", field="service_request_id", number=number)
-    return _answer(ending, [_request(row, language) for row in rows], "requests")
+    return answer(ending, [_request(row, language) for row in rows], "requests")
 
 
 @router.get("/v2/tokens/{token}.{ending}")
@@ -244,7 +201,7 @@ def request_id(token: str, ending: Ending, session: DbSession, services: Service
     asked = PublishedFilter(numbers=(token.replace("\x00", ""),))
     if not published(session, asked, _channels(rules), 1):
         raise NotFound("incident.unknown", field="token", number=token)
-    return _answer(ending, [{"service_request_id": token, "token": token}], "requests")
+    return answer(ending, [{"service_request_id": token, "token": token}], "requests")
 
 
 def _sender(request: Request, session: Session, api_key: str, now: datetime) -> str:
@@ -323,58 +280,3 @@ def _request(row: dict[str, Any], language: Language) -> dict[str, Any]:
 
 def _written(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="seconds")
-
-
-def _answer(
-    ending: str,
-    found: dict[str, Any] | Sequence[dict[str, Any]],
-    kind: str,
-    *,
-    status: int = 200,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    # Anybody's page may ask: nothing here depends on who does.
-    headers = {"Access-Control-Allow-Origin": "*", **(headers or {})}
-    if ending == "json":
-        body = orjson.dumps(found)
-        return Response(body, status, headers=headers, media_type="application/json")
-    body = tostring(_tree(kind, found), encoding="utf-8", xml_declaration=True)
-    return Response(body, status, headers=headers, media_type="text/xml; charset=utf-8")
-
-
-def _tree(kind: str, found: Any) -> Element:
-    root = Element(NAMES[kind][0] if isinstance(found, Sequence) else kind)
-    if isinstance(found, Sequence):
-        for each in found:
-            _fill(SubElement(root, NAMES[kind][1]), each)
-    else:
-        _fill(root, found)
-    return root
-
-
-def _fill(place: Element, values: Any) -> None:
-    if not isinstance(values, dict):
-        place.text = _plain(values)
-        return
-    for name, value in values.items():
-        inner = SubElement(place, name)
-        if isinstance(value, list):
-            for each in value:
-                _fill(SubElement(inner, NAMES.get(name, (name, "attribute"))[1]), each)
-        elif value is not None:
-            inner.text = _plain(value)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # What XML 1.0 cannot hold is left out.
-    return "".join(sign for sign in str(value) if sign >= " " or sign in "\t\n")
-
-
-def _refused(
-    request: Request, status: int, code: str, sentence: str, headers: dict[str, str]
-) -> Response:
-    ending = "xml" if request.url.path.endswith(".xml") else "json"
-    found = [{"code": status, "description": sentence, "reason": code}]
-    return _answer(ending, found, "errors", status=status, headers=headers)

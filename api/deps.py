@@ -11,9 +11,7 @@ import base64
 import binascii
 import secrets
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -36,7 +34,6 @@ LANGUAGE_COOKIE = "gridward_lang"
 PASSWORD_PAGE = "/account"  # noqa: S105 (an address)
 # Of the 40 threads that routes run in, so many may wait for a connection.
 ROOM_THREADS = 30
-WORK_THREADS = 8
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -77,24 +74,11 @@ async def get_session(request: Request) -> AsyncIterator[Session]:
             await anyio.to_thread.run_sync(_end, session, limiter=anyio.CapacityLimiter(1))
 
 
-async def in_one_thread(request: Request, work: Callable[[Session], T]) -> T:
-    """What `work` gives for a session of its own, committed before: a busy route's whole way in one thread.
+def in_one_transaction(services: Services, work: Callable[[Session], T]) -> T:
+    """What `work` gives for a session of its own, committed before; for a way that goes on in one thread to its end.
 
     It finds out who asks by calling `get_account` itself, where dependencies would change threads for each.
     """
-    services: Services = request.app.state.services
-    async with _room(request):
-        # Straight to the loop's executor: anyio's own way costs as much as a statement.
-        return await asyncio.get_running_loop().run_in_executor(_threads(), _worked, services, work)
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    """Few: Python runs one at a time, and PostgreSQL answers within a millisecond or two."""
-    return ThreadPoolExecutor(WORK_THREADS, "intake")
-
-
-def _worked(services: Services, work: Callable[[Session], T]) -> T:
     with services.sessions() as session:
         made = work(session)
         session.commit()
@@ -182,6 +166,13 @@ def get_account(request: Request, session: DbSession, now: Now) -> Account | Non
         if not secrets.compare_digest(sent.encode(), account.csrf.encode()):
             raise NotAllowed("auth.csrf")
     return account
+
+
+def credentials(request: Request) -> tuple[str | None, ...]:
+    """All of a request that `get_account` looks at: who comes with the same at the same moment is the same."""
+    headers = request.headers
+    cookie = request.cookies.get(SESSION_COOKIE)
+    return headers.get("authorization"), cookie, headers.get("x-csrf-token"), request.method
 
 
 def _basic(request: Request, session: Session, value: str, now: datetime) -> Account:

@@ -104,7 +104,7 @@ _TELL = text(f"""
     )
     select (select count(*) from due) as taken, (select count(*) from told) as told,
         (select count(*) from red) as red,
-        (select count(pg_notify(:channel, cast(id as text))) from live) as announced
+        (select pg_notify(:channel, cast(max(id) as text)) from live) as announced
 """)  # noqa: S608 (made of constants)
 _AWAKE = text(
     "select incident_id from chase_plan where wake_at <= :now order by wake_at limit :batch"

@@ -2,14 +2,15 @@
 
 read the ground and the rules → the same report again? → find the place → name post and person → let the
 workflow go as far as it may → record → history → task → notice → tell the consoles. One transaction,
-committed by the caller before its answer leaves.
+committed by the caller before its answer leaves. Reports that come at the same time go this way together: what is
+asked of the database is asked once for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,7 +37,7 @@ from dispatch.moves import State
 from dispatch.placing import GivenPoint, Placement, find_place
 from dispatch.progress import clocks_at_report, queues, quick_path
 from dispatch.reasons import Reason, reason
-from dispatch.recording import NewIncident, record
+from dispatch.recording import NewIncident, Recorded, record
 from dispatch.routing import Routed, route
 from dispatch.standing import Standing, accept_by, advance, stage_limits, to_json
 from dispatch.tasks import Offer, Timing, facts_with, offer_notices, offers_of, task_values
@@ -46,7 +47,7 @@ from grid.cells import CELL_AT, cell_at
 from grid.change_counts import Marks
 from grid.core.bulk import ewkt_point
 from grid.core.database import ask
-from grid.core.errors import BadInput, Conflict
+from grid.core.errors import BadInput, Conflict, Trouble
 from grid.core.settings import TownSettings
 from grid.crews import Crew
 from grid.locate import crew_of
@@ -56,12 +57,15 @@ LONGEST_TEXT = 10_000
 STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
 # A report's clock may run a little ahead of ours, never more.
 CLOCK_AHEAD = timedelta(minutes=10)
+# Before it only a mistake of typing: no clock of a bureau reaches back so far.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LOOKED_UP = f"""
-select nextval('{INCIDENT_NUMBERS}'),
+select (select array_agg(nextval('{INCIDENT_NUMBERS}')) from generate_series(1, %s)),
     (select jsonb_agg(jsonb_build_array(s.id, s.name, u.name)) from staff s
         left join unit u on u.id = s.unit_id where s.id = any(%s::bigint[])),
-    ({CELL_AT})
+    (select array_agg(({CELL_AT.format(lon="p.lon", lat="p.lat")}) order by p.ordinality)
+        from unnest(%s::float8[], %s::float8[]) with ordinality as p(lon, lat))
 """  # noqa: S608 (made of constants)
 
 
@@ -184,16 +188,96 @@ def merged_stations(written: str) -> dict[str, frozenset[str]]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A report with who brought it and the moment it arrived."""
+
+    report: Report
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A report that is new, as far as it can be told before anything of it is written: its place and who answers."""
+
+    arrival: Arrival
+    channel: ChannelFacts
+    category: CategoryFacts | None
+    placement: Placement
+    routed: Routed
+    lead: int | None
+    helpers: tuple[Helper, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Of one draft: the number's serial and the cell of its place; of all: name and unit of whoever gets a task."""
+
+    serial: int
+    cell: str | None
+    people: Mapping[int, tuple[str, str | None]]
+
+
 def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datetime) -> Taken:
     """Takes a report in and sees it to a person, or to the queue of what a person must decide.
 
     `now` is the moment the report arrives. Raises BadInput `channel.unknown`, `category.unknown`,
     `datum.unknown`, `point.not_finite`, `report.empty`, `report.too_long`, `report.unreadable`,
-    `report.in_future`, `report.no_way_to_tell`; Conflict `incident.key_reused` when a key comes back with another report.
+    `report.in_future`, `report.long_ago`, `report.no_way_to_tell`; Conflict `incident.key_reused` when a key comes back with another report.
     """
-    _check(report, now)
+    outcome = take_in_together(session, desk, [Arrival(report, actor, now)])[0]
+    if isinstance(outcome, Trouble):
+        raise outcome
+    if outcome is None:
+        raise RuntimeError("a report that came alone was kept waiting")
+    return outcome
+
+
+def take_in_together(
+    session: Session, desk: Desk, arrivals: Sequence[Arrival]
+) -> list[Taken | Trouble | None]:
+    """`take_in` for reports that came at the same time: what became of each, in their order.
+
+    What is wrong with one is its own outcome and keeps no other from being taken in. None: a machine's report in
+    company, which may repeat one of the others; to be taken in alone when these are committed.
+    """
     ground, catalogue, marks = desk.read_for_report(session)
-    channel = catalogue.channel(report.channel)
+    outcomes: list[Taken | Trouble | None] = []
+    drafts: dict[int, Draft] = {}
+    for place, arrival in enumerate(arrivals):
+        outcomes.append(None)
+        try:
+            _check(arrival.report, arrival.at)
+            channel = catalogue.channel(arrival.report.channel)
+            if channel.machine and len(arrivals) > 1:
+                continue
+            drafted = _drafted(session, desk, ground, catalogue, marks, channel, arrival)
+        except Trouble as wrong:
+            outcomes[place] = wrong
+            continue
+        if isinstance(drafted, Draft):
+            drafts[place] = drafted
+        else:
+            outcomes[place] = drafted
+    for place, taken in zip(
+        drafts, _opened(session, desk, ground, catalogue, list(drafts.values())), strict=True
+    ):
+        outcomes[place] = taken
+    return outcomes
+
+
+def _drafted(
+    session: Session,
+    desk: Desk,
+    ground: Ground | None,
+    catalogue: Catalogue,
+    marks: Marks | None,
+    channel: ChannelFacts,
+    arrival: Arrival,
+) -> Draft | Taken:
+    """Where a report lies and who answers for it; the incident it is, or was attached to, where it is not a new one."""
+    report, now = arrival.report, arrival.at
     category = catalogue.category_at(report.category, now)
     before = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
     if before is not None:
@@ -204,29 +288,67 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
             return Taken(*again, False)
     placement = _place(session, desk, ground, report, now, marks)
     if channel.machine and category is not None and not placement.waits:
-        attached = _attached(session, desk, channel, category, placement, report, actor, now)
+        attached = _attached(
+            session, desk, channel, category, placement, report, arrival.actor, now
+        )
         if attached is not None:
             return Taken(*attached, False)
     crew = crew_for(session, placement, now)
     routed = route(placement, category, crew)
     lead = routed.answering.person.id if routed.answering else None
     helpers = linked(desk, category, crew, lead)
-    serial, people, cell = _looked_up(session, placement, lead, helpers)
-    unit = people[lead][1] if lead in people else None
+    return Draft(arrival, channel, category, placement, routed, lead, helpers)
+
+
+def _opened(
+    session: Session,
+    desk: Desk,
+    ground: Ground | None,
+    catalogue: Catalogue,
+    drafts: Sequence[Draft],
+) -> list[Taken | Trouble]:
+    """The drafts written down as incidents."""
+    if not drafts:
+        return []
+    made = [
+        _new_incident(desk, ground, catalogue, draft, looked_up)
+        for draft, looked_up in zip(drafts, _looked_up(session, drafts), strict=True)
+    ]
+    written = record(session, [new for new, _, _ in made])
+    return [
+        _raced(session, draft)
+        if recorded is None
+        else _just_taken(draft, new, standing, people, recorded, catalogue)
+        for draft, (new, standing, people), recorded in zip(drafts, made, written, strict=True)
+    ]
+
+
+def _new_incident(
+    desk: Desk,
+    ground: Ground | None,
+    catalogue: Catalogue,
+    draft: Draft,
+    looked_up: LookedUp,
+) -> tuple[NewIncident, Standing, Mapping[int, tuple[str, str | None]]]:
+    """The rows of a draft, how its incident stands, and the people it names."""
+    report, now, actor = draft.arrival.report, draft.arrival.at, draft.arrival.actor
+    channel, category, placement = draft.channel, draft.category, draft.placement
+    routed, people = draft.routed, looked_up.people
+    _, unit = people.get(draft.lead, (None, None)) if draft.lead else (None, None)
     opened = open_incident(
         desk, catalogue, channel, category, placement, routed, actor, now, unit, report.fixed_by
     )
     offers: tuple[Offer, ...] = ()
     if opened.standing.facts.state is State.IN_DISPOSAL and routed.post:
-        offers = offers_of(routed.post, lead, None, helpers)
+        offers = offers_of(routed.post, draft.lead, None, draft.helpers)
     standing = replace(opened.standing, facts=facts_with(opened.standing.facts, offers))
-    number = incidents.number_of(serial, now, desk.zone)
+    number = incidents.number_of(looked_up.serial, now, desk.zone)
     replaced = replaced_by(catalogue, report.category, category)
     reasons = (*placement.reasons, *replaced, *routed.reasons, *opened.reasons)
     values = {
         **report_values(report, channel, category, now),
         **place_values(placement),
-        "cell_code": cell,
+        "cell_code": looked_up.cell,
         **standing_values(standing, catalogue, now),
         **stage_moments(opened.lines, now),
         "condition_id": opened.condition.id if opened.condition else None,
@@ -264,23 +386,34 @@ def take_in(session: Session, desk: Desk, report: Report, actor: str, now: datet
         notices=offer_notices(number, offers, now),
         occasions=occasions_of(standing, catalogue, category, now),
         wake_at=timing.accept_by,
+        at=now,
     )
-    recorded = record(session, new, now)
-    if recorded is None:
-        return _raced(session, report, channel)
-    row = row_of(new, recorded, Names(category, placement, people))
+    return new, standing, people
+
+
+def _just_taken(
+    draft: Draft,
+    new: NewIncident,
+    standing: Standing,
+    people: Mapping[int, tuple[str, str | None]],
+    recorded: Recorded,
+    catalogue: Catalogue,
+) -> Taken:
+    row = row_of(new, recorded, Names(draft.category, draft.placement, people))
+    number = new.values["number"]
     return Taken(recorded.id, number, True, JustTaken(row, standing, catalogue))
 
 
-def _looked_up(
-    session: Session, placement: Placement, lead: int | None, helpers: Sequence[Helper]
-) -> tuple[int, dict[int, tuple[str, str | None]], str | None]:
-    """A new incident's serial, name and unit of whoever gets a task, and the cell of the place, in one statement."""
-    known = not placement.waits and placement.lon is not None and placement.lat is not None
-    point = (placement.lon, placement.lat) if known else (None, None)
-    ids = [each for each in (lead, *(h.staff_id for h in helpers)) if each is not None]
-    serial, people, cell = ask(session, _LOOKED_UP, [ids, *point])[0]
-    return int(serial), {row[0]: (row[1], row[2]) for row in people or ()}, cell
+def _looked_up(session: Session, drafts: Sequence[Draft]) -> list[LookedUp]:
+    """What the drafts need of the database before they are written, in one statement."""
+    ids = {one for each in drafts for one in (each.lead, *(h.staff_id for h in each.helpers))}
+    places = [each.placement for each in drafts]
+    lons = [None if place.waits else place.lon for place in places]
+    lats = [None if place.waits else place.lat for place in places]
+    asked = [len(drafts), [one for one in ids if one is not None], lons, lats]
+    serials, people, cells = ask(session, _LOOKED_UP, asked)[0]
+    known = {row[0]: (row[1], row[2]) for row in people or ()}
+    return [LookedUp(int(serial), cell, known) for serial, cell in zip(serials, cells, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +583,8 @@ def _check(report: Report, now: datetime) -> None:
             raise BadInput("report.unreadable", field=name)
     if report.occurred_at is not None and report.occurred_at > now + CLOCK_AHEAD:
         raise BadInput("report.in_future", field="occurred_at", at=report.occurred_at.isoformat())
+    if report.occurred_at is not None and report.occurred_at < EARLIEST:
+        raise BadInput("report.long_ago", field="occurred_at", at=report.occurred_at.isoformat())
 
 
 def _place(
@@ -586,9 +721,13 @@ def _same(incident_id: int, number: str, description: str, report: Report) -> Ta
     return Taken(incident_id, number, False)
 
 
-def _raced(session: Session, report: Report, channel: ChannelFacts) -> Taken:
+def _raced(session: Session, draft: Draft) -> Taken | Trouble:
     """Somebody sent the same report a moment before: theirs is the incident."""
+    report, channel = draft.arrival.report, draft.channel
     twin = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
     if twin is None:
-        raise Conflict("incident.not_recorded")
-    return _same(twin.id, twin.number, twin.description, report)
+        return Conflict("incident.not_recorded")
+    try:
+        return _same(twin.id, twin.number, twin.description, report)
+    except Conflict as reused:
+        return reused

@@ -1,7 +1,8 @@
-"""A new incident written down whole: itself, reporter, history, tasks, notices, plan and live event, in one statement.
+"""New incidents written down whole: themselves, reporters, history, tasks, notices, plans and live events, in one statement.
 
-What is written, and how it is chained, is that of `dispatch/incidents.py`; here it only travels together. Intake
-is the busiest way into the database, and each statement of its own costs more in the server than its work in PostgreSQL.
+What is written, and how it is chained, is that of `dispatch/incidents.py`; here it only travels together, one incident
+or many that came at the same time. Intake is the busiest way into the database, and each statement of its own costs
+more in the server than its work in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -23,11 +24,20 @@ from dispatch.models import History, Incident, Notice, Reporter, Task
 from grid.core.database import Base
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_TABLES: dict[str, type[Base]] = {
+    "incident": Incident,
+    "reporter": Reporter,
+    "history": History,
+    "task": Task,
+    "notice": Notice,
+}
+# In a part's row: the number of the incident that it belongs to.
+OF = "of_number"
 
 
 @dataclass(frozen=True, slots=True)
 class NewIncident:
-    """Rows of a new incident without its id: columns by name; `reporter` None for an anonymous report."""
+    """Rows of a new incident without its id: columns by name; `reporter` None for an anonymous report; `at` is now."""
 
     values: dict[str, Any]
     reporter: dict[str, Any] | None
@@ -37,6 +47,7 @@ class NewIncident:
     notices: Sequence[dict[str, Any]]
     occasions: Sequence[Occasion]
     wake_at: datetime | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,64 +61,85 @@ class Recorded:
     task_ids: Sequence[int]
 
 
-def record(session: Session, new: NewIncident, now: datetime) -> Recorded | None:
-    """Writes a new incident and announces it; None when its key or external id is already there."""
-    history = chained(new.values["number"], new.lines, new.actors, now)
-    given = {
-        "incident": [new.values],
-        "reporter": [new.reporter] if new.reporter else [],
-        "history": history,
-        "task": new.tasks,
-        "notice": new.notices,
-    }
-    statement = _statement(*(tuple(sorted(rows[0])) if rows else () for rows in given.values()))
-    rest = {
-        "at": new.occasions[0].at if new.occasions else None,
-        "wake_at": new.wake_at,
-        "rule_ids": [each.rule_id for each in new.occasions],
-        "ats": [each.at for each in new.occasions],
-        "now": now,
-        "lines": len(history),
-    }
-    written = orjson.dumps({**given, "rest": [rest]}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+def record(session: Session, new: Sequence[NewIncident]) -> list[Recorded | None]:
+    """Writes new incidents and announces them; None for each whose key or external id is already there.
+
+    Their numbers must differ: by these their parts find them.
+    """
+    given: dict[str, list[dict[str, Any]]] = {name: [] for name in _TABLES}
+    rest = []
+    for each in new:
+        number = each.values["number"]
+        history = chained(number, each.lines, each.actors, each.at)
+        given["incident"].append(each.values)
+        parts = {
+            "reporter": [each.reporter] if each.reporter else [],
+            "history": history,
+            "task": each.tasks,
+            "notice": each.notices,
+        }
+        for name, rows in parts.items():
+            given[name] += [{**row, OF: number} for row in rows]
+        rest.append(
+            {
+                OF: number,
+                "at": each.occasions[0].at if each.occasions else None,
+                "wake_at": each.wake_at,
+                "rule_ids": [occasion.rule_id for occasion in each.occasions],
+                "ats": [occasion.at for occasion in each.occasions],
+                "now": each.at,
+                "lines": len(history),
+            }
+        )
+    # Of every row of a table: one that lacks a column of the others has nothing there.
+    columns = (tuple(sorted({n for row in rows for n in row} - {OF})) for rows in given.values())
+    written = orjson.dumps({**given, "rest": rest}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     connection: Any = session.connection().connection.driver_connection
-    row = connection.execute(statement, (written,), prepare=True).fetchone()
-    return None if row[0] is None else Recorded(row[0], row[1], row[2], row[3], row[4] or ())
+    rows = connection.execute(_statement(*columns), (written,), prepare=True).fetchall()
+    found = {row[0]: Recorded(row[1], row[2], row[3], row[4], row[5] or ()) for row in rows}
+    return [found.get(each.values["number"]) for each in new]
 
 
 @lru_cache(maxsize=64)
 def _statement(*columns: tuple[str, ...]) -> str:
     """The statement for rows of these columns: of incident, reporter, history, task and notice."""
-    tables: list[type[Base]] = [Incident, Reporter, History, Task, Notice]
     first, *others = (
         (table, _insert(table, names))
-        for table, names in zip(tables, columns, strict=True)
+        for table, names in zip(_TABLES.values(), columns, strict=True)
         if names
     )
     parts = [
         "given as materialized (select %s::jsonb as j)",
-        f"new as ({first[1]} on conflict do nothing returning id, point, span)",
-        *(f"new_{table.__tablename__} as ({each} returning id)" for table, each in others),
+        f"new as ({first[1]} on conflict do nothing returning id, number, point, span)",
+        *(
+            f"new_{table.__tablename__} as ({each} returning id, incident_id)"
+            for table, each in others
+        ),
         _REST,
     ]
-    tasks = "(select array_agg(id order by id) from new_task)" if columns[3] else "null"
+    tasks = "null"
+    if columns[3]:
+        tasks = (
+            "(select array_agg(t.id order by t.id) from new_task t where t.incident_id = new.id)"
+        )
     made = f"new.id, st_x(point), st_y(point), st_asgeojson(span)::jsonb, {tasks}"
-    return f"with {', '.join(parts)} select {made}, {_ANNOUNCED} from (select) one left join new on true"  # noqa: S608 (made of constants)
+    return f"with {', '.join(parts)} select number, {made}, {_ANNOUNCED} from new"  # noqa: S608 (made of constants)
 
 
-_REST = """
-    rest as (select r.* from given, jsonb_to_recordset(j->'rest') as r(at timestamptz,
+_REST = f"""
+    rest as (select r.* from given, jsonb_to_recordset(j->'rest') as r({OF} text, at timestamptz,
         wake_at timestamptz, rule_ids bigint[], ats timestamptz[], now timestamptz, lines int)),
     planned as (insert into chase_plan (incident_id, at, wake_at, rule_ids, ats)
-        select new.id, r.at, r.wake_at, r.rule_ids, r.ats from new, rest r),
+        select new.id, r.at, r.wake_at, r.rule_ids, r.ats from new join rest r on r.{OF} = new.number),
     live as (insert into live_event (at, incident_id, first_seq, last_seq)
-        select r.now, new.id, 1, r.lines from new, rest r returning id)
-"""
-_ANNOUNCED = f"(select count(pg_notify('{LIVE_CHANNEL}', live.id::text)) from live)"  # noqa: S608
+        select r.now, new.id, 1, r.lines from new join rest r on r.{OF} = new.number returning id)
+"""  # noqa: S608 (made of constants)
+# Once for all of them: it only wakes whoever listens, and they read the events' rows.
+_ANNOUNCED = f"(select pg_notify('{LIVE_CHANNEL}', max(id)::text) from live)"  # noqa: S608
 
 
 def _insert(table: type[Base], names: tuple[str, ...]) -> str:
-    """The insert of one table's rows out of the statement's one value."""
+    """The insert of one table's rows out of the statement's one value, in their order."""
     columns = table.__table__.columns
     shown, taken = [], []
     for name in names:
@@ -116,7 +148,13 @@ def _insert(table: type[Base], names: tuple[str, ...]) -> str:
         shown.append(f"{name} {'text' if shape else kind.compile(dialect=_DIALECT)}")
         taken.append(f"x.{name}::geometry" if shape else f"x.{name}")
     own = table.__tablename__
-    rows = f"given, jsonb_to_recordset(j->'{own}') as x({', '.join(shown)})"
-    if table is not Incident:
-        names, taken, rows = ("incident_id", *names), ["new.id", *taken], f"new, {rows}"
+    if table is Incident:
+        rows = f"given, jsonb_to_recordset(j->'{own}') as x({', '.join(shown)})"
+    else:
+        names, taken = ("incident_id", *names), ["new.id", *taken]
+        kinds = f"{OF} text, {', '.join(shown)}"
+        rows = (
+            f"given, rows from (jsonb_to_recordset(j->'{own}') as ({kinds})) with ordinality as x"
+            f" join new on new.number = x.{OF} order by x.ordinality"
+        )
     return f"insert into {own} ({', '.join(names)}) select {', '.join(taken)} from {rows}"  # noqa: S608

@@ -39,12 +39,13 @@ class CellsMade:
     widened: int = 0
 
 
-# The cell of a point: longitude, latitude.
+# The cell of a point by the SQL of its longitude and latitude.
 CELL_AT = """
     select code from cell
-    where st_intersects(area, st_setsrid(st_makepoint(%s::float8, %s::float8), 4326))
+    where st_intersects(area, st_setsrid(st_makepoint({lon}, {lat}), 4326))
     order by code limit 1
 """
+_CELL = CELL_AT.format(lon="%s::float8", lat="%s::float8")
 
 
 def make_cells(session: Session, size_m: float = SIZE_M, *, widen: bool = False) -> CellsMade:
@@ -144,7 +145,7 @@ def cell_at(session: Session, lon: float | None, lat: float | None) -> str | Non
     """The code of the cell that a point (EPSG:4326) lies in; None outside all of them."""
     if lon is None or lat is None:
         return None
-    rows = ask(session, CELL_AT, [float(lon), float(lat)])
+    rows = ask(session, _CELL, [float(lon), float(lat)])
     return None if not rows else str(rows[0][0])
 
 

@@ -29,6 +29,7 @@ from api.i18n import Language, translate
 from api.layers import keep_territory_now
 from api.pages.console import QUEUES, STATUSES
 from api.pages.rendering import first_base_map, page, standalone
+from api.pages.security import nonce_of
 from api.services import Services
 from dispatch.codes import FLAGS, POSTS
 from dispatch.scope import Scope
@@ -195,9 +196,7 @@ def one_map(
     if ending == "html":
         html = _file(request, services, session, drawing, words, now.astimezone(zone))
         return HTMLResponse(html, headers=_sent(file, download=True))
-    pieces = render(
-        thematic_folium(drawing, words, first_base_map(request)), request.state.csp_nonce
-    )
+    pieces = render(thematic_folium(drawing, words, first_base_map(request)), nonce_of(request))
     shown = asked.address()
     return page(
         request,

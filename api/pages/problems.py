@@ -26,8 +26,6 @@ def problem_page(
     """
 
     key = f"error.title_{status}"
-    if not hasattr(request.state, "csp_nonce"):
-        request.state.csp_nonce = ""
     return page(
         request,
         "error.html",

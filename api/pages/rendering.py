@@ -19,6 +19,7 @@ from api.auth import Account
 from api.base_maps import BaseMaps, origins
 from api.deps import LANGUAGE_COOKIE, SESSION_COOKIE, get_language, get_services
 from api.i18n import HTML_LANG, LANGUAGES, messages_under, translate
+from api.pages.security import nonce_of
 from maps.page import BaseMap, MapPieces, Mark, render, town_map
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -61,7 +62,7 @@ def page(
         html_lang=HTML_LANG[language],
         other_language_url=_other_language_url(request, language),
         theme=theme if theme in THEMES else None,
-        nonce=request.state.csp_nonce,
+        nonce=nonce_of(request),
         account=account,
         map=map_pieces,
         base_maps=_offered(request) if map_pieces else [],
@@ -97,7 +98,7 @@ def map_of(request: Request, *, clustered: bool = False, mark: Mark | None = Non
     """The town's map for this page: the first base map, or a plain ground without one."""
     base = first_base_map(request)
     pieces = _town_map(base, clustered) if mark is None else _late(town_map(base=base, mark=mark))
-    nonce: str = request.state.csp_nonce
+    nonce = nonce_of(request)
     return MapPieces(*(text.replace(NONCE, nonce) for text in astuple(pieces)))
 
 

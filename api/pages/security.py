@@ -1,4 +1,4 @@
-"""Headers that keep our pages to themselves: a strict Content-Security-Policy with a nonce per answer.
+"""Headers that keep our pages to themselves: a strict Content-Security-Policy, with a nonce in the answer that asks for one.
 
 Plain ASGI (no BaseHTTPMiddleware), so that server-sent events pass through unbuffered.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 
+from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class SecurityHeaders:
-    """Sets `request.state.csp_nonce` and the security headers of every answer.
+    """Sets the security headers of every answer, with the nonce that its page took by `nonce_of`.
 
     A page with a map may ask the hosts of its base maps for images, and no other address: it says so in
     `request.state.csp_images` (api/pages/rendering.py).
@@ -26,15 +27,14 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        nonce = secrets.token_urlsafe(16)
         state = scope.setdefault("state", {})
-        state["csp_nonce"] = nonce
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault(
-                    "Content-Security-Policy", policy(nonce, state.get("csp_images", ()))
+                    "Content-Security-Policy",
+                    policy(state.get("csp_nonce"), tuple(state.get("csp_images", ()))),
                 )
                 headers.setdefault("X-Content-Type-Options", "nosniff")
                 headers.setdefault("X-Frame-Options", "DENY")
@@ -48,13 +48,28 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-def policy(nonce: str, images: Iterable[str] = ()) -> str:
+def nonce_of(request: Request) -> str:
+    """The nonce of one answer's scripts and styles; made when the page first asks, for most answers are no pages."""
+    if not hasattr(request.state, "csp_nonce"):
+        request.state.csp_nonce = secrets.token_urlsafe(16)
+    nonce: str = request.state.csp_nonce
+    return nonce
+
+
+def policy(nonce: str | None, images: Iterable[str] = ()) -> str:
     """The Content-Security-Policy of one answer; `images` are origins beside our own."""
+    if nonce is None and not images:
+        return _PLAIN
+    ours = "'self'" if nonce is None else f"'self' 'nonce-{nonce}'"
+    return _policy(ours, images)
+
+
+def _policy(ours: str, images: Iterable[str]) -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            f"script-src 'self' 'nonce-{nonce}'",
-            f"style-src 'self' 'nonce-{nonce}'",
+            f"script-src {ours}",
+            f"style-src {ours}",
             " ".join(("img-src 'self' data: blob:", *images)),
             "connect-src 'self'",
             "font-src 'self'",
@@ -65,3 +80,6 @@ def policy(nonce: str, images: Iterable[str] = ()) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+_PLAIN = _policy("'self'", ())

@@ -1,8 +1,15 @@
-"""Reports over HTTP: the busiest way in, so the whole of it runs in one thread, and its answer reads nothing again."""
+"""Reports over HTTP: the busiest way in. Those that come at the same time go it together, in one thread and one
+transaction, and their answers read nothing again.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -12,21 +19,44 @@ from api.auth import Account
 from api.deps import (
     NotSignedIn,
     Now,
+    credentials,
     get_account,
     get_language,
-    get_services,
-    in_one_thread,
+    in_one_transaction,
     require,
 )
+from api.i18n import Language
 from api.limits import limits_of
 from api.routes.incidents import PROBLEMS, Shape
 from api.schemas import IncidentIn, IncidentOut, incident_json
 from api.services import Services
+from api.together import Together
 from dispatch import reading
-from dispatch.intake import Report, take_in
+from dispatch.intake import Arrival, Report, Taken, take_in_together
 from dispatch.placing import GivenPoint
+from grid.core.errors import Trouble
 
+LOG = logging.getLogger("gridward")
 router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request with a report, as it came."""
+
+    request: Request
+    asked: IncidentIn
+    key: str | None
+    language: Language
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A request whose sender is known and may report."""
+
+    account: Account | None
+    arrival: Arrival
 
 
 @router.post("", status_code=201, response_model=IncidentOut, responses=PROBLEMS)
@@ -41,28 +71,99 @@ async def report(
     The same `Idempotency-Key`, or the same `(channel, external_id)`, gives the same incident with
     status 200. Without an account only the channels open to all are taken, and no `external_id`.
     """
+    counter: Together[Sent, Response] = request.app.state.counter
+    return await counter.ask(Sent(request, asked, idempotency_key, get_language(request), now))
 
-    services, language = get_services(request), get_language(request)
 
-    def taken_in(session: Session) -> Response:
-        account = get_account(request, session, now)
-        _may_report(request, services, session, account, asked)
-        who = f"account:{account.username}" if account else "anonymous"
-        told = _as_told(asked, services, session, _own_key(account, asked, idempotency_key))
-        taken = take_in(session, services.desk, told, who, now)
-        shape = Shape(services, session, account, language, now)
-        if taken.new is not None:
-            shown = shape.new(taken.new)
+def counter_of(services: Services) -> Together[Sent, Response]:
+    """Where the reports of one process are handed in."""
+    return Together(partial(_answered, services))
+
+
+def _answered(services: Services, sent: Sequence[Sent]) -> list[Response | Exception]:
+    """The answer to each: all in one transaction, and whoever cannot share one in their own."""
+    answers: list[Response | Exception | None] = [None] * len(sent)
+    if len(sent) > 1:
+        try:
+            answers = in_one_transaction(services, lambda session: _taken(services, session, sent))
+        except Exception as error:
+            # It is the fault of one of them or of nobody: alone each gets what is theirs.
+            LOG.warning("%d reports are taken in one by one: %s", len(sent), error)
+    return [
+        _alone(services, one) if answer is None else answer
+        for one, answer in zip(sent, answers, strict=True)
+    ]
+
+
+def _alone(services: Services, sent: Sent) -> Response | Exception:
+    def taken(session: Session) -> Response:
+        answer = _taken(services, session, [sent])[0]
+        if not isinstance(answer, Response):
+            raise answer or RuntimeError("a report that came alone was kept waiting")
+        return answer
+
+    try:
+        return in_one_transaction(services, taken)
+    except Exception as error:
+        return error
+
+
+def _taken(
+    services: Services, session: Session, sent: Sequence[Sent]
+) -> list[Response | Exception | None]:
+    """Each one's answer, not committed; None for one that must be taken in alone."""
+    answers: list[Response | Exception | None] = [None] * len(sent)
+    heard: dict[int, Heard] = {}
+    senders: dict[tuple[str | None, ...], Account | None] = {}
+    for place, one in enumerate(sent):
+        try:
+            heard[place] = _heard(services, session, one, senders)
+        except (Trouble, NotSignedIn) as refused:
+            answers[place] = refused
+    arrivals = [each.arrival for each in heard.values()]
+    outcomes = take_in_together(session, services.desk, arrivals) if arrivals else []
+    for (place, each), outcome in zip(heard.items(), outcomes, strict=True):
+        if isinstance(outcome, Taken):
+            answers[place] = _shown(services, session, sent[place], each.account, outcome)
         else:
-            shown = shape.whole(reading.one_incident(session, taken.number))
-        return Response(
-            incident_json(shown),
-            status_code=201 if taken.created else 200,
-            headers={"Location": f"/api/v1/incidents/{taken.number}"},
-            media_type="application/json",
-        )
+            answers[place] = outcome
+    return answers
 
-    return await in_one_thread(request, taken_in)
+
+def _heard(
+    services: Services,
+    session: Session,
+    sent: Sent,
+    senders: dict[tuple[str | None, ...], Account | None],
+) -> Heard:
+    """Who sends what; raises NotSignedIn, and what `require` and the limits raise.
+
+    `senders`: those of the same batch, by what they came with: a system that reports much is looked up once.
+    """
+    shown = credentials(sent.request)
+    if shown not in senders:
+        senders[shown] = get_account(sent.request, session, sent.now)
+    account = senders[shown]
+    _may_report(sent.request, services, session, account, sent.asked)
+    told = _as_told(sent.asked, services, session, _own_key(account, sent.asked, sent.key))
+    who = f"account:{account.username}" if account else "anonymous"
+    return Heard(account, Arrival(told, who, sent.now))
+
+
+def _shown(
+    services: Services, session: Session, sent: Sent, account: Account | None, taken: Taken
+) -> Response:
+    shape = Shape(services, session, account, sent.language, sent.now)
+    if taken.new is not None:
+        shown = shape.new(taken.new)
+    else:
+        shown = shape.whole(reading.one_incident(session, taken.number))
+    return Response(
+        incident_json(shown),
+        status_code=201 if taken.created else 200,
+        headers={"Location": f"/api/v1/incidents/{taken.number}"},
+        media_type="application/json",
+    )
 
 
 def _as_told(asked: IncidentIn, services: Services, session: Session, key: str | None) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import geopandas as gpd
@@ -238,6 +238,10 @@ def test_a_wrong_datum_is_suspected_when_another_brings_the_point_home(
         ({"description": "满" * 10_001}, "report.too_long"),
         ({"description": "坏\x00字"}, "report.unreadable"),
         ({"occurred_at": MORNING + timedelta(hours=1)}, "report.in_future"),
+        (
+            {"occurred_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))},
+            "report.long_ago",
+        ),
     ],
 )
 def test_what_cannot_be_a_report_is_refused_by_its_code(

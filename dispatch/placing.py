@@ -23,6 +23,7 @@ from dispatch.stretches import main_part, span_line, span_reasons, span_segments
 from grid.book import Ground
 from grid.change_counts import Marks
 from grid.core.crs import from_plane, to_plane
+from grid.core.database import ask
 from grid.core.datums import suspect_datum, to_wgs84
 from grid.core.errors import BadInput
 from grid.core.settings import TownSettings
@@ -381,15 +382,15 @@ def _share_of_main_grid(session: Session, answer: Answer, found: Placement) -> f
 
 def street_share(session: Session, street_id: int, grid_id: int) -> float:
     """Share of a street's length (0..1) that one grid holds now."""
-    row = session.execute(
-        text(
-            "select coalesce(sum(s.length_m) filter (where h.grid_id = :grid), 0), sum(s.length_m)"
-            " from segment s join grid_segment h on h.segment_id = s.id and h.valid @> statement_timestamp()"
-            " where s.street_id = :street and s.gone_at is null"
-        ),
-        {"street": street_id, "grid": grid_id},
-    ).one()
-    return float(row[0] / row[1]) if row[1] else 0.0
+    held, whole = ask(session, _SHARE, {"grid": grid_id, "street": street_id})[0]
+    return float(held / whole) if whole else 0.0
+
+
+_SHARE = """
+select coalesce(sum(s.length_m) filter (where h.grid_id = %(grid)s), 0), sum(s.length_m)
+from segment s join grid_segment h on h.segment_id = s.id and h.valid @> statement_timestamp()
+where s.street_id = %(street)s and s.gone_at is null
+"""
 
 
 def _other_datum(

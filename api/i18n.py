@@ -12,8 +12,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from babel.messages.pofile import read_po
-
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 HTML_LANG: Mapping[Language, str] = {"zh": "zh-CN", "en": "en"}
@@ -41,6 +39,9 @@ _FORMATTER = _Forgiving()
 @cache
 def catalogue(language: Language) -> Mapping[str, str]:
     """Every message of a language: id → text with named places."""
+    # Here and not above: a command that has nothing to say need not wait for it.
+    from babel.messages.pofile import read_po
+
     with (LOCALES / language / "messages.po").open("rb") as file:
         entries = read_po(file, locale=language, abort_invalid=True)
     return {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string}

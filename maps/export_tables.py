@@ -42,9 +42,10 @@ def write_parquet(job: Job) -> None:
 
     def named() -> Iterator[pa.RecordBatch]:
         for batch in job.batches:
-            boxes = boxes_of(batch)
-            bounds[:2] = np.fmin.reduce(boxes[:, :2], initial=np.inf).clip(max=bounds[:2])
-            bounds[2:] = np.fmax.reduce(boxes[:, 2:], initial=-np.inf).clip(min=bounds[2:])
+            # Turned, so that each edge lies together: along rows of four numpy takes twenty times as long.
+            edges = np.ascontiguousarray(boxes_of(batch).T)
+            bounds[:2] = np.fmin(bounds[:2], np.fmin.reduce(edges[:2], axis=1, initial=np.inf))
+            bounds[2:] = np.fmax(bounds[2:], np.fmax.reduce(edges[2:], axis=1, initial=-np.inf))
             yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
 
     groups = _groups(named(), schema)

@@ -10,8 +10,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from api.i18n import Language, translate
 
@@ -28,9 +26,7 @@ def language() -> Language:
 
 def say(key: str, **values: object) -> None:
     """A sentence for a person, on stderr, so that stdout stays for data."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        translate(language(), key, **values), markup=False
-    )
+    sys.stderr.write(translate(language(), key, **values) + "\n")
 
 
 def finish(result: dict[str, Any], as_json: bool) -> None:
@@ -38,10 +34,9 @@ def finish(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         sys.stdout.write(orjson.dumps(result, default=str).decode() + "\n")
         return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for key, value in flat(result):
-        table.add_row(key, str(value))
-    Console(highlight=False, soft_wrap=True).print(table)
+    lines = list(flat(result))
+    width = max((len(name) for name, _ in lines), default=0)
+    sys.stdout.writelines(f"{name:{width}}  {value}\n" for name, value in lines)
 
 
 def flat(result: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -58,11 +53,13 @@ def flat(result: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 @contextmanager
 def steps() -> Iterator[Callable[..., None]]:
     """Shows the present step while a person watches; silent otherwise."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda *_words: None
         return
-    with console.status("…") as status:
+    # Here and not above: what draws it is a twentieth of a command's start.
+    from rich.console import Console
+
+    with Console(stderr=True).status("…") as status:
         yield lambda *words: status.update(" ".join(str(word) for word in words))
 
 

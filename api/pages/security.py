@@ -9,8 +9,16 @@ import secrets
 from collections.abc import Iterable
 
 from fastapi import Request
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Of every answer, whatever it is.
+_FIXED = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"geolocation=(self), camera=(self), microphone=(self)"),
+)
 
 
 class SecurityHeaders:
@@ -31,18 +39,12 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault(
-                    "Content-Security-Policy",
-                    policy(state.get("csp_nonce"), tuple(state.get("csp_images", ()))),
-                )
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("X-Frame-Options", "DENY")
-                headers.setdefault("Referrer-Policy", "same-origin")
-                headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-                headers.setdefault(
-                    "Permissions-Policy", "geolocation=(self), camera=(self), microphone=(self)"
-                )
+                given = list(message.get("headers", ()))
+                said = {name for name, _ in given}
+                written = policy(state.get("csp_nonce"), tuple(state.get("csp_images", ())))
+                ours = ((b"content-security-policy", written.encode("latin-1")), *_FIXED)
+                # What an answer says of itself goes before.
+                message["headers"] = given + [one for one in ours if one[0] not in said]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -17,9 +17,10 @@ from api.believed import ASKED, Believed
 from api.errors import add_error_answers
 from api.export_desk import ExportDesk
 from api.import_desk import ImportDesk
-from api.kept_tiles import KeptTiles
+from api.kept_tiles import DRAWERS, KeptTiles
 from api.limits import RateLimits
 from api.live import LiveFeed
+from api.loop_connections import LoopConnections
 from api.metrics import Metrics, RequestTimes
 from api.ogc import mount_ogc
 from api.oidc import Provider
@@ -63,9 +64,10 @@ from api.routes import (
 )
 from api.services import Services, make_services
 from api.shared_question import SharedQuestion
-from api.tile_door import DRAWERS, TileDoor
+from api.tile_door import TileDoor
 from grid.core.connections import Connections, reading_conninfo
 from maps.export_formats import load_writers
+from maps.tiles import LINE_STATEMENTS
 
 STATIC = Path(__file__).parent / "static"
 # Libraries of exports are loaded beside the work, when the rush after a start is over.
@@ -108,6 +110,8 @@ def make_app(services: Services | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        # What there is to measure goes out at /metrics.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services or make_services()
     app.state.exports = ExportDesk(app.state.services)
@@ -116,7 +120,11 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.connections = Connections(conninfo, database.pool_size)
     app.state.question = SharedQuestion(conninfo, ASKED)
     believed = Believed(app.state.question, app.state.services.engine)
-    app.state.tiles = KeptTiles(app.state.services.engine, Connections(conninfo, DRAWERS + 1))
+    app.state.tiles = KeptTiles(
+        app.state.services.engine,
+        Connections(conninfo, DRAWERS + 1),
+        LoopConnections(conninfo, LINE_STATEMENTS),
+    )
     route = tiles.router.routes[0]
     app.add_middleware(TileDoor, tiles=app.state.tiles, believed=believed, route=route)
     web = app.state.services.settings.web

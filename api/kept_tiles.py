@@ -9,13 +9,18 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import anyio
+import anyio.to_thread
 import psycopg
 from sqlalchemy import Engine
 
 from api.layers import keep_territory_if_free, keep_tile_lines_now
+from api.loop_connections import LoopConnections
 from grid.core.connections import Connections
-from maps.tiles import Tile, changed_since, ground_mark, line_tile, make_tile, newest_change
+from maps.tiles import Tile, change_question, ground_mark, line_question, make_tile, newest_change
 
+# One drawing a core and one that waits for the disk: more would only take connections from everything else.
+DRAWERS = 3
 KEPT_BYTES = 64 * 1024 * 1024
 # Shorter ones are one packet anyway.
 PACKED_FROM_BYTES = 1_200
@@ -43,12 +48,20 @@ class Made:
 
 
 class KeptTiles:
-    """The tiles of one server process; the least used go first. Incidents are never kept: readers differ."""
+    """The tiles of one server process; the least used go first. Incidents are never kept: readers differ.
+
+    `drawing` must have the statements of `maps.tiles.LINE_STATEMENTS`.
+    """
 
     def __init__(
-        self, engine: Engine, connections: Connections, most_bytes: int = KEPT_BYTES
+        self,
+        engine: Engine,
+        connections: Connections,
+        drawing: LoopConnections,
+        most_bytes: int = KEPT_BYTES,
     ) -> None:
-        self._engine, self._connections, self._most = engine, connections, most_bytes
+        self._engine, self._connections, self._drawing = engine, connections, drawing
+        self._most, self._room = most_bytes, anyio.CapacityLimiter(DRAWERS)
         self._kept: OrderedDict[tuple[str, Tile], Made] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -61,31 +74,40 @@ class KeptTiles:
         found = self._known(layer, tile)
         return found if found is not None and found.newest >= newest else None
 
-    def get(self, layer: str, tile: Tile, newest: int | None = None) -> Made:
-        """A tile as of now: the kept one while nothing in it has changed.
+    async def get(self, layer: str, tile: Tile, newest: int | None = None) -> Made:
+        """A tile as of now: the kept one while nothing in it has changed. Raises psycopg.OperationalError.
 
         `newest`: the newest change of lines, where the caller has asked for it just now and nothing was pending.
         """
         if layer == "territories":
-            return self._of_ground(tile)
-        return self._connections.used(lambda connection: self._of_lines(connection, layer, tile, newest))  # fmt: skip
-
-    def _of_lines(
-        self, connection: psycopg.Connection, layer: str, tile: Tile, newest: int | None
-    ) -> Made:
+            return await anyio.to_thread.run_sync(self._of_ground, tile, limiter=self._room)
         # Read before the lines: should something change in between, the tile is newer than it says, never older.
-        while newest is None:
-            newest = newest_change(connection)
-            if newest is None:
-                keep_tile_lines_now(self._engine, datetime.now(UTC))
+        if newest is None:
+            newest = await anyio.to_thread.run_sync(self._newest_drawn, limiter=self._room)
+        async with self._room:
+            return await self._of_lines(layer, tile, newest)
+
+    async def pack(self, made: Made) -> None:
+        """Makes the gzip of a tile that is worth it."""
+        if made.packed is None and len(made.body) >= PACKED_FROM_BYTES:
+            await anyio.to_thread.run_sync(made.pack, limiter=self._room)
+
+    async def _of_lines(self, layer: str, tile: Tile, newest: int) -> Made:
         found = self._known(layer, tile)
         if found is not None:
             if found.newest >= newest:
                 return found
-            if not changed_since(connection, tile, found.newest):
+            if await self._drawing.value(*change_question(tile, found.newest)) is None:
                 found.newest = newest
                 return found
-        return self._keep(layer, tile, tagged(line_tile(connection, layer, tile), newest=newest))
+        body = await self._drawing.value(*line_question(layer, tile))
+        return self._keep(layer, tile, tagged(body or b"", newest=newest))
+
+    def _newest_drawn(self) -> int:
+        """The number of the newest change of lines, when what was pending is drawn."""
+        while (newest := self._connections.used(newest_change)) is None:
+            keep_tile_lines_now(self._engine, datetime.now(UTC))
+        return newest
 
     def _of_ground(self, tile: Tile) -> Made:
         keep_territory_if_free(self._engine, datetime.now(UTC))
@@ -103,6 +125,7 @@ class KeptTiles:
     def close(self) -> None:
         """Ends the connections."""
         self._connections.close()
+        self._drawing.close()
 
     def forget(self) -> None:
         """Keeps nothing any more."""

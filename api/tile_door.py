@@ -7,28 +7,27 @@ that may read, a tile that exists. Whatever is not goes on to the route (`api/ro
 from __future__ import annotations
 
 import logging
-from functools import partial
+import re
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth import digest
 from api.believed import Believed, Key
 from api.deps import SESSION_COOKIE
-from api.kept_tiles import PACKED_FROM_BYTES, KeptTiles, Made
+from api.kept_tiles import KeptTiles, Made
 from maps.tiles import DEEPEST_ZOOM, Tile
 
 LOG = logging.getLogger("gridward")
 MVT = "application/vnd.mapbox-vector-tile"
-# One drawing a core and one that waits for the disk: more would only take threads and connections from everything else.
-DRAWERS = 3
 # The browser keeps a tile for this account alone, and asks every time whether it still stands.
 KEEPING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, Accept-Encoding"}
 _KEEPING = [(name.lower().encode(), value.encode()) for name, value in KEEPING.items()]
-_SHORT = ("segments", "grids", "territories")
+# Longer numbers are no tile, and long ones are slow to read.
+_ADDRESS = re.compile(
+    r"/tiles/(segments|grids|territories)/([0-9]{1,8})/([0-9]{1,8})/([0-9]{1,8})\.mvt"
+)
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
@@ -37,7 +36,6 @@ class TileDoor:
 
     def __init__(self, app: ASGIApp, tiles: KeptTiles, believed: Believed, route: Any) -> None:
         self._app, self._tiles, self._believed, self._route = app, tiles, believed, route
-        self._room: anyio.CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = None
@@ -69,22 +67,10 @@ class TileDoor:
             return None
         packed = b"gzip" in given.get(b"accept-encoding", b"")
         layer, tile = asked
-        found = self._tiles.find(layer, tile, newest)
-        if found is None or (packed and found.packed is None and _worth_packing(found)):
-            work = partial(self._made, layer, tile, newest, packed=packed)
-            found = await anyio.to_thread.run_sync(work, limiter=self._limiter())
+        found = self._tiles.find(layer, tile, newest) or await self._tiles.get(layer, tile, newest)
+        if packed:
+            await self._tiles.pack(found)
         return answered(found, given.get(b"if-none-match", b"").decode("latin-1"), packed=packed)
-
-    def _made(self, layer: str, tile: Tile, newest: int, *, packed: bool) -> Made:
-        made = self._tiles.get(layer, tile, newest)
-        if packed and _worth_packing(made):
-            made.pack()
-        return made
-
-    def _limiter(self) -> anyio.CapacityLimiter:
-        if self._room is None:
-            self._room = anyio.CapacityLimiter(DRAWERS)
-        return self._room
 
 
 _READ = frozenset({b"authorization", b"cookie", b"accept-encoding", b"if-none-match"})
@@ -92,17 +78,13 @@ _READ = frozenset({b"authorization", b"cookie", b"accept-encoding", b"if-none-ma
 
 def tile_of(path: str) -> tuple[str, Tile] | None:
     """The layer and tile of an address `/tiles/LAYER/Z/X/Y.mvt`; None for what the route must look at."""
-    parts = path.split("/")
-    if len(parts) != 6 or parts[2] not in _SHORT or not parts[5].endswith(".mvt"):
+    found = _ADDRESS.fullmatch(path)
+    if found is None:
         return None
-    numbers = (parts[3], parts[4], parts[5][:-4])
-    # Longer ones are no tile, and long ones are slow to read.
-    if not all(one.isascii() and one.isdigit() and len(one) < 9 for one in numbers):
-        return None
-    z, x, y = map(int, numbers)
+    z, x, y = map(int, found.groups()[1:])
     if z > DEEPEST_ZOOM or x >= 2**z or y >= 2**z:
         return None
-    return parts[2], Tile(z, x, y)
+    return found[1], Tile(z, x, y)
 
 
 def key_of(headers: dict[bytes, bytes]) -> Key | None:
@@ -133,7 +115,3 @@ def answered(made: Made, known: str, *, packed: bool) -> Answer:
         headers.append((b"content-encoding", b"gzip"))
     headers += [(b"content-type", MVT.encode()), (b"content-length", str(len(body)).encode())]
     return 200, headers, body
-
-
-def _worth_packing(made: Made) -> bool:
-    return len(made.body) >= PACKED_FROM_BYTES

@@ -108,8 +108,8 @@ NEWEST = (
     " coalesce((select max(number) from public.tile_change), 0) as newest"
     " from (select min(effective_at) as first from public.tile_pending) p"
 )
-_SQUARE = "st_makeenvelope(%(w)s, %(s)s, %(e)s, %(n)s, 3857)"
-_AROUND = "st_makeenvelope(%(aw)s, %(as)s, %(ae)s, %(an)s, 3857)"
+_SQUARE = "st_makeenvelope($1, $2, $3, $4, 3857)"
+_AROUND = "st_makeenvelope($5, $6, $7, $8, 3857)"
 _SHAPE = f"st_asmvtgeom({{}}, {_SQUARE}, {EXTENT}, {BUFFER}, true) as geom"
 # In a steady order, so that a tile drawn again is the same to the last byte.
 _LINE_TILES = {
@@ -126,6 +126,24 @@ _LINE_TILES = {
         ") g order by code) t"
     ),
 }  # fmt: skip
+# How exact lines are, and which: on small scales they lose bends below $9, and only the larger streets ($10) are drawn.
+_EXACT = {
+    "sharp": {"line": "geom", "only": ""},
+    "plain": {"line": "st_simplify(geom, $9, true)", "only": ""},
+    "large": {"line": "st_simplify(geom, $9, true)", "only": " and class = any($10)"},
+}
+_CHANGED = "changed"
+# Each gives one value; by the names that `line_question` and `change_question` give.
+LINE_STATEMENTS = {
+    _CHANGED: "select 1 where exists (select from tile_change where number > $1"
+    " and box && st_makeenvelope($2, $3, $4, $5, 3857))",
+    **{
+        f"{layer} {exact}": words.format(**how)
+        for layer, words in _LINE_TILES.items()
+        for exact, how in _EXACT.items()
+    },
+}
+Question = tuple[str, list[object]]
 
 
 def newest_change(connection: psycopg.Connection) -> int | None:
@@ -135,15 +153,22 @@ def newest_change(connection: psycopg.Connection) -> int | None:
     return None if due_s is not None and due_s <= 0 else int(number)
 
 
-def changed_since(connection: psycopg.Connection, tile: Tile, newest: int) -> bool:
-    """Whether a line within a tile was drawn anew after the change of a number."""
-    query = (
-        "select exists (select from tile_change where number > %s"
-        " and box && st_makeenvelope(%s, %s, %s, %s, 3857))"
-    )
-    values = [newest, *_around(tile)]
-    row = connection.execute(query, values, prepare=True, binary=True).fetchone()
-    return row is None or bool(row[0])
+def change_question(tile: Tile, newest: int) -> Question:
+    """Name and values of the statement that has a value when a line within a tile was drawn anew after the change of a number."""
+    return _CHANGED, [newest, *_around(tile)]
+
+
+def line_question(layer: str, tile: Tile) -> Question:
+    """Name and values of the statement that draws `segments` (id, street, class, grid_left, grid_right) or `grids` (code)."""
+    values: list[object] = [*tile.square(), *_around(tile)]
+    if tile.z >= SHARP_FROM:
+        return f"{layer} sharp", values
+    # Half a pixel of a tile drawn at 512.
+    values.append(_unit_m(tile) * 4)
+    classes = next((kinds for zoom, kinds in _CLASS_FROM.items() if tile.z <= zoom), None)
+    if classes is None:
+        return f"{layer} plain", values
+    return f"{layer} large", [*values, f"{{{','.join(classes)}}}"]
 
 
 def ground_mark(connection: psycopg.Connection, tile: Tile) -> str:
@@ -155,23 +180,6 @@ def ground_mark(connection: psycopg.Connection, tile: Tile) -> str:
         " join kept_territory k on k.holds @> statement_timestamp() where t.area && {}"
     ).format(_degrees_around(tile))
     return str(run(connection, query)[0][0])
-
-
-def line_tile(connection: psycopg.Connection, layer: str, tile: Tile) -> bytes:
-    """A tile of `segments` (id, street, class, grid_left, grid_right) or `grids` (code)."""
-    values: dict[str, object] = dict(zip("wsen", tile.square(), strict=True))
-    values |= dict(zip(("aw", "as", "ae", "an"), _around(tile), strict=True))
-    line, only = "geom", ""
-    if tile.z < SHARP_FROM:
-        # Half a pixel of a tile drawn at 512.
-        line, values["t"] = "st_simplify(geom, %(t)s, true)", _unit_m(tile) * 4
-    classes = next((kinds for zoom, kinds in _CLASS_FROM.items() if tile.z <= zoom), None)
-    if classes:
-        # On small scales only larger streets.
-        only, values["c"] = " and class = any(%(c)s)", list(classes)
-    query = _LINE_TILES[layer].format(line=line, only=only)
-    row = connection.execute(query, values, prepare=True, binary=True).fetchone()
-    return bytes(row[0]) if row and row[0] else b""
 
 
 def make_tile(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 
 from api.deps import Reach, Reader
@@ -23,7 +24,7 @@ Named = Literal["segments", "grids", "territories", "incidents"]
 
 
 @router.get("/{layer}/{z}/{x}/{y}.mvt", responses=PROBLEMS, response_class=Response)
-def tile(
+async def tile(
     layer: Named, z: int, x: int, y: int, request: Request, account: Reader, scope: Reach
 ) -> Response:  # fmt: skip
     """A vector tile (Web Mercator): `segments`, `grids`, `territories`, or the `incidents` this account may see."""
@@ -36,18 +37,22 @@ def tile(
             limit_values=scope.values if scope else None,
         )
         connections: Connections = request.app.state.connections
-        found = tagged(connections.used(lambda one: make_tile(one, layer, asked, bounds)))
+        found = tagged(
+            await anyio.to_thread.run_sync(
+                connections.used, lambda one: make_tile(one, layer, asked, bounds)
+            )
+        )
     else:
         kept: KeptTiles = request.app.state.tiles
-        found = kept.get(layer, asked)
+        found = await kept.get(layer, asked)
     status, headers, body = answered(found, request.headers.get("if-none-match", ""), packed=False)
     return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
 
 @router.head("/{layer}/{z}/{x}/{y}.mvt", include_in_schema=False)
-def tile_head(
+async def tile_head(
     layer: Named, z: int, x: int, y: int, request: Request, account: Reader, scope: Reach
 ) -> Response:  # fmt: skip
     """The same without its bytes."""
-    whole = tile(layer, z, x, y, request, account, scope)
+    whole = await tile(layer, z, x, y, request, account, scope)
     return Response(b"", whole.status_code, dict(whole.headers))

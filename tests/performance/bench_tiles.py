@@ -31,7 +31,7 @@ from api.believed import BELIEVED_S
 from api.migrate import migrate
 from api.models import AccountRow
 from api.services import Services, make_services
-from maps.tiles import BUFFER, EXTENT, Tile, line_tile
+from maps.tiles import BUFFER, EXTENT, LINE_STATEMENTS, Tile, line_question
 from tests.databases import TestCluster
 from tests.performance.lean_client import Answer, LeanClient
 from tests.web import free_port, wait_for
@@ -146,9 +146,10 @@ def _row(url: str, desk: LeanClient, peer: LeanClient, floor: LeanClient, tile: 
     # The bare query as good as it can be: bytes as they are, without PostgreSQL's compiler and workers.
     with psycopg.connect(url, autocommit=True) as raw:
         raw.execute("set jit = off; set max_parallel_workers_per_gather = 0")
+        ours_raw, (name, values) = psycopg.RawCursor(raw), line_question("segments", tile)
         bare, drawn = by_turns(
             [lambda: clocked(lambda: raw.execute(query, binary=True).fetchone()),
-             lambda: clocked(lambda: line_tile(raw, "segments", tile))]
+             lambda: clocked(lambda: ours_raw.execute(LINE_STATEMENTS[name], values, prepare=True, binary=True).fetchone())]
         )  # fmt: skip
     place = f"{tile.z}/{tile.x}/{tile.y}"
     path = f"/tiles/segments/{place}.mvt"

@@ -29,7 +29,7 @@ from api.imports.kinds import KINDS
 from api.models import AccountRow, ImportRun
 from api.routes.grid_areas import keep_after
 from api.services import Services
-from dispatch.intake import Desk
+from dispatch.desk import Desk
 from dispatch.rules_log import write_down
 from grid.core.errors import BadInput, Conflict, NotFound, Trouble
 from grid.counted import differences, remember

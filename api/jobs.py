@@ -27,9 +27,9 @@ from api.services import Services
 from dispatch.attendance import end_forgotten, forget_positions
 from dispatch.catalogue_edits import take_over
 from dispatch.chasing import chase
+from dispatch.desk import Desk
 from dispatch.evidence_store import forget_fetched
 from dispatch.following import follow_changes
-from dispatch.intake import Desk
 from dispatch.notice_models import PeriodicRun
 from dispatch.outside_candidates import sweep_outside
 from dispatch.personal import anonymise

@@ -9,8 +9,8 @@ from functools import cached_property
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from dispatch.desk import Desk
 from dispatch.evidence_store import EvidenceStore, store_of
-from dispatch.intake import Desk
 from dispatch.suggest_kept import SuggestionBook
 from grid.core.cluster import Cluster
 from grid.core.database import make_engine, make_sessions

@@ -13,8 +13,10 @@ import pandas as pd
 from sqlalchemy.orm import Session
 
 from dispatch.catalogue import Catalogue
-from dispatch.intake import Desk, Report, take_in
+from dispatch.desk import Desk
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint, find_place
+from dispatch.reports import Report
 from grid.book import Ground
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, Conflict, Trouble

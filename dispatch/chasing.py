@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from dispatch.desk import Desk
 from dispatch.incidents import LIVE_CHANNEL
-from dispatch.intake import Desk
 from dispatch.replanning import BATCH as PLAN_BATCH
 from dispatch.replanning import plan_missing
 from dispatch.steps import wake

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.asked import THE_CLOCK
+from dispatch.desk import Desk
+from dispatch.first_steps import answer_for
 from dispatch.handover import THE_RULE, Moved, hand_over_due
-from dispatch.intake import Desk, answer_for
 from dispatch.moves import State
 from dispatch.placing import stored_placement
 from dispatch.steps import Actor

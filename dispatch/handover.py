@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.decisions import Answerer
+from dispatch.desk import Desk
 from dispatch.incidents import Line
-from dispatch.intake import Desk
 from dispatch.models import Incident
 from dispatch.placing import stored_placement
 from dispatch.reading import OPEN_STATUSES

@@ -15,17 +15,12 @@ from dispatch.asked import Actor
 from dispatch.catalogue import CategoryFacts, ConditionFacts
 from dispatch.clocks import ClockKind
 from dispatch.decisions import Answerer, Heard, Versions, decision
+from dispatch.desk import Desk
 from dispatch.done_moment import HAPPENS_WITH, DoneMoment
 from dispatch.facts import THE_SYSTEM, Given
+from dispatch.first_steps import limit_reasons, occasions_of, unit_of
+from dispatch.incident_columns import stage_moments, standing_values
 from dispatch.incidents import Line
-from dispatch.intake import (
-    Desk,
-    limit_reasons,
-    occasions_of,
-    stage_moments,
-    standing_values,
-    unit_of,
-)
 from dispatch.models import Incident
 from dispatch.moves import ENDED, TASK_OPEN, State, TaskState
 from dispatch.placing import Placement

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.asked import Actor, Asked
+from dispatch.desk import Desk
 from dispatch.incidents import Line
-from dispatch.intake import Desk
 from dispatch.models import History, Incident
 from dispatch.moves import State
 from dispatch.standing import from_json, to_json

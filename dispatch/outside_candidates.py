@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
+from dispatch.desk import Desk
 from dispatch.incidents import Line
-from dispatch.intake import Desk
 from dispatch.models import Incident
 from dispatch.place_needed import QUEUE
 from dispatch.reasons import reason

@@ -18,20 +18,15 @@ from sqlalchemy.orm import Session
 
 from dispatch.catalogue import Catalogue
 from dispatch.chain import GENESIS, line_hash
+from dispatch.desk import Desk
 from dispatch.facts import THE_SYSTEM, Actor, Given
+from dispatch.first_steps import answer_for, open_incident
+from dispatch.incident_columns import place_values, standing_values
 from dispatch.incidents import Line, chained_fields
-from dispatch.intake import (
-    Desk,
-    Report,
-    answer_for,
-    open_incident,
-    place_values,
-    report_values,
-    standing_values,
-)
 from dispatch.moves import ENDED, State
 from dispatch.placing import Placement, find_place
 from dispatch.progress import follow_ups
+from dispatch.reports import Report, report_values
 from dispatch.routing import Routed
 from dispatch.standing import advance, stage_limits
 from grid.book import Ground

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
+from dispatch.desk import Desk
 from dispatch.incidents import Line
-from dispatch.intake import Desk
 from dispatch.models import Incident
 from dispatch.placing import Placement, find_place
 from dispatch.steps import Actor, Asked, PlaceGiven, fix_place, make_move

@@ -15,7 +15,9 @@ from sqlalchemy.orm import Session
 
 from dispatch import incidents
 from dispatch.chase_models import ChasePlan
-from dispatch.intake import Desk, occasions_of, standing_values
+from dispatch.desk import Desk
+from dispatch.first_steps import occasions_of
+from dispatch.incident_columns import standing_values
 from dispatch.moves import State
 from dispatch.standing import from_json
 

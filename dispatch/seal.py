@@ -17,7 +17,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from dispatch.chain import Seal, seal
-from dispatch.intake import Desk
+from dispatch.desk import Desk
 from dispatch.seal_models import SealRow
 from grid.checking import SHOWN, Finding
 

@@ -18,9 +18,11 @@ from dispatch import workflow as flow
 from dispatch.asked import THE_CLOCK, Actor, Asked
 from dispatch.catalogue import Catalogue
 from dispatch.decisions import answerer_of
+from dispatch.desk import Desk
 from dispatch.facts import Given
+from dispatch.first_steps import answer_for
 from dispatch.in_hand import AT_WORK
-from dispatch.intake import Desk, answer_for, cell_of, place_values
+from dispatch.incident_columns import cell_of, place_values
 from dispatch.models import Incident
 from dispatch.moves import MOVES, TASK_MOVES, State, TaskState
 from dispatch.placing import GivenPoint, find_place

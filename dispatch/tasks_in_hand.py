@@ -13,9 +13,9 @@ from dispatch import workflow as flow
 from dispatch.asked import POSTS, Asked, Target
 from dispatch.catalogue import CategoryFacts
 from dispatch.decisions import BY_HAND, Answerer
+from dispatch.first_steps import crew_for, linked
 from dispatch.in_hand import AT_WORK, UNENDED, InHand
 from dispatch.incidents import Line
-from dispatch.intake import crew_for, linked
 from dispatch.linkage import Part, after_tasks
 from dispatch.models import Task
 from dispatch.moves import TASK_MOVES, TASK_OPEN, TaskState

@@ -14,9 +14,9 @@ from dispatch.catalogue import CategoryFacts
 from dispatch.decisions import answerer_of
 from dispatch.done_moment import done_moment
 from dispatch.facts import THE_SYSTEM, Given
+from dispatch.first_steps import answer_for, go_on, unit_of
 from dispatch.in_hand import AT_WORK
 from dispatch.incidents import Line
-from dispatch.intake import answer_for, go_on, unit_of
 from dispatch.models import Task
 from dispatch.moves import ENDED, TASK_MOVES, TASK_OPEN, TASK_REFUSED, State, TaskState
 from dispatch.placing import Placement, stored_placement

@@ -13,9 +13,9 @@ import geopandas as gpd
 import pandas as pd
 from sqlalchemy.orm import Session
 
+from dispatch.desk import Desk
 from dispatch.following import Followed
 from dispatch.handover import HandOver
-from dispatch.intake import Desk
 from dispatch.place_changes import PlaceChange
 from dispatch.rules_log import beginning
 from grid.core.datums import to_wgs84

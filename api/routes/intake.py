@@ -32,8 +32,9 @@ from api.schemas import IncidentIn, IncidentOut, incident_json
 from api.services import Services
 from api.together import Together
 from dispatch import reading
-from dispatch.intake import Arrival, Report, Taken, take_in_together
+from dispatch.intake import take_in_together
 from dispatch.placing import GivenPoint
+from dispatch.reports import Arrival, Report, Taken
 from grid.core.errors import Trouble
 
 LOG = logging.getLogger("gridward")

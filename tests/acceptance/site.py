@@ -21,8 +21,9 @@ from sqlalchemy import text
 from api.app import make_app
 from api.cli.demonstration import SAMPLE_PASSWORD
 from api.services import Services
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
+from dispatch.reports import Report
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [

@@ -17,7 +17,8 @@ from api.services import Services
 from dispatch import contacts, webhooks
 from dispatch.contacts import Contact
 from dispatch.doors import parse_networks
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
+from dispatch.reports import Report
 from tests.partners import partners, wait_until
 from tests.web import GRIDWARD
 

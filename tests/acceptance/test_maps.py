@@ -21,8 +21,9 @@ from playwright.sync_api import Browser
 from sqlalchemy import text
 
 from api.services import Services
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
+from dispatch.reports import Report
 from maps.thematic import MAPS
 from tests.acceptance.site import category_of, chromium, serving, spot_of, visit
 from tests.web import Office, office

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.services import Services
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import one_incident
+from dispatch.reports import Report
 from dispatch.steps import Actor, PlaceGiven, fix_place
 from grid.cells import cell_at, load_cells, make_cells
 from grid.core.errors import BadInput, Conflict

@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.chasing import sweep
 from dispatch.checking import check_record
-from dispatch.intake import Desk, Report, Taken, take_in
+from dispatch.desk import Desk
+from dispatch.intake import take_in
+from dispatch.reports import Report, Taken
 from dispatch.steps import Actor, Asked, make_move
 from grid.core.errors import Conflict, NotAllowed
 from tests.ground import MORNING

@@ -14,9 +14,10 @@ from api.jobs import PERIODIC
 from api.services import Services
 from dispatch.checking import check_record
 from dispatch.following import follow_changes, go_on_waiting
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import history_of, one_incident
+from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, make_move
 from grid.loading.people import load_crews, load_staff
 from tests.ground import LADDER, MORNING, at, load_lines, two_grids

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.checking import check_record
 from dispatch.handover import hand_over_due, incidents_of_plan
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import history_of, one_incident
+from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, make_move
 from grid.changing import apply_plan, plan_merge, plan_move
 from grid.loading.people import load_crews, load_staff

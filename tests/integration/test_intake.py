@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.archive import import_incidents
 from dispatch.checking import check_record
-from dispatch.intake import Report, Taken, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import history_of, one_incident
+from dispatch.reports import Report, Taken
 from dispatch.steps import Actor, Asked, PlaceGiven, fix_place, make_move
 from fixtures.town import InventedTown, make_town
 from grid.core.datums import from_wgs84

@@ -17,7 +17,7 @@ from api import jobs
 from api.metrics import worker_state
 from api.services import Services
 from api.worker import work
-from dispatch.intake import Desk
+from dispatch.desk import Desk
 from tests.partners import wait_until
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

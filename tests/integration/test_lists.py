@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch import listing
 from dispatch.filters import IncidentFilter, where_of
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.reading import list_incidents
+from dispatch.reports import Report
 from dispatch.scope import Scope, scope_of
 from tests.ground import MORNING
 

@@ -17,8 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.services import Services
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.outside_candidates import ask_outside
+from dispatch.reports import Report
 from grid.core.datums import from_wgs84
 from grid.core.errors import BadInput
 from grid.core.settings import OutsideSettings

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.services import Services
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import one_incident
+from dispatch.reports import Report
 from grid.crews import crew_at, grid_crew, missing_posts
 from grid.loading.absences import load_absences
 from grid.loading.people import load_crews, load_staff

@@ -17,7 +17,8 @@ from api.services import Services
 from dispatch.chain import line_hash
 from dispatch.checking import check_record
 from dispatch.incidents import chained_fields
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
+from dispatch.reports import Report
 from dispatch.seal import check_kept, seal_days, seals
 from grid.checking import Finding
 from grid.core.errors import BadInput

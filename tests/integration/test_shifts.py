@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 from api.services import Services
 from dispatch.bulk import EPOCH, CrewBook, read_point_router
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import one_incident
+from dispatch.reports import Report
 from grid.bulk_locate import read_ground_index
 from grid.crews import crew_at, grid_crew
 from grid.loading.absences import load_absences

@@ -24,10 +24,11 @@ from api.services import Services
 from dispatch.chasing import sweep
 from dispatch.checking import check_record
 from dispatch.clocks import used_minutes
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.moves import ENDED, MOVES, OPEN, TASK_MOVES, State
 from dispatch.overview import queue_numbers
 from dispatch.reading import IncidentFilter, list_incidents, one_incident
+from dispatch.reports import Report
 from dispatch.standing import from_json
 from dispatch.steps import Actor, Asked, MoveList, PlaceGiven, fix_place, make_move
 from grid.core.errors import Trouble

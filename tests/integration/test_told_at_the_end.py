@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from api.services import Services
 from dispatch import notice_reading
+from dispatch.desk import Desk
 from dispatch.duplicates import rules_of
-from dispatch.intake import Desk, Report, take_in
+from dispatch.intake import take_in
 from dispatch.likeness import LikenessRules
 from dispatch.notice_queue import Batch
 from dispatch.notices import spread
 from dispatch.reading import one_incident
+from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, make_move
 from grid.core.settings import NoticeSettings, TownSettings
 from tests.ground import MORNING

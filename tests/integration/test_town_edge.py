@@ -17,9 +17,10 @@ from api.services import Services
 from dispatch.bulk import CrewBook, read_point_router
 from dispatch.bulk_words import WordFinder
 from dispatch.checking import check_record
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.placing import GivenPoint
 from dispatch.reading import one_incident
+from dispatch.reports import Report
 from dispatch.steps import Actor, PlaceGiven, fix_place
 from grid.bulk_locate import read_ground_index
 from grid.core.errors import BadInput

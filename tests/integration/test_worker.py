@@ -25,9 +25,10 @@ from dispatch import contacts, notice_queue, webhooks
 from dispatch.contacts import Contact
 from dispatch.doors import parse_networks
 from dispatch.incidents import add_notice
-from dispatch.intake import Report, take_in
+from dispatch.intake import take_in
 from dispatch.likeness import LikenessRules
 from dispatch.notices import spread
+from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, make_move
 from grid.core.settings import NoticeSettings, Settings
 from tests.partners import Partner, partners, wait_until

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dispatch.desk import merged_stations
 from dispatch.facts import Actor, Facts, Rules
-from dispatch.intake import merged_stations
 from dispatch.moves import State
 from dispatch.workflow import allowed
 from grid.core.errors import BadInput

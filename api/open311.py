@@ -23,7 +23,7 @@ from api.pages.public import ANYBODY
 from api.resident_links import page_of
 from dispatch.catalogue import Catalogue, CategoryFacts
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.published import PublishedFilter, published
 from dispatch.reports import Report
 from grid.core.errors import BadInput, NotAllowed, NotFound

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from dispatch.catalogue import Catalogue
 from dispatch.desk import Desk
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint, find_place
+from dispatch.placement import GivenPoint
+from dispatch.placing import find_place
 from dispatch.reports import Report
 from grid.book import Ground
 from grid.core.datums import to_wgs84

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dispatch.placing import find_words
+from dispatch.placed_by_words import find_words
 from grid.book import Ground
 from grid.bulk_locate import GroundIndex, grids_of
 from grid.core.crs import from_plane, to_plane

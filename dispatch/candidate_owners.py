@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from dispatch.catalogue import CategoryFacts
-from dispatch.placing import GivenPoint, find_place
+from dispatch.placement import GivenPoint
+from dispatch.placing import find_place
 from dispatch.routing import route
 from grid.book import Ground
 from grid.core.settings import TownSettings

@@ -25,7 +25,7 @@ MATCHES = (
     *("point", "door_plate", "interpolated", "crossing", "crossing_offset", "place", "span"),
     *("km_post", "facility", "street", "community", "outside", "chosen", "pin", "none"),
 )
-# Doubts about a place (`placing.py`), and a likeness (`duplicates.py`).
+# Doubts about a place (`placing.py`, `placed_by_words.py`), and a likeness (`duplicates.py`).
 FLAGS = (
     *("corrected", "datum_suspect", "default_point", "point_disagrees", "point_outside"),
     *("street_only", "words_elsewhere", "likely_duplicate"),

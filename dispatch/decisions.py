@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatch.catalogue import CategoryFacts, ConditionFacts
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.routing import Routed
 
 BY_HAND = "by_hand"

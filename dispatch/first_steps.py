@@ -14,7 +14,7 @@ from dispatch.facts import THE_SYSTEM, Facts, Given, Rules
 from dispatch.incidents import Line
 from dispatch.linkage import Helper, helpers_of
 from dispatch.moves import State
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.progress import clocks_at_report, quick_path
 from dispatch.reasons import Reason, reason
 from dispatch.routing import Routed, route

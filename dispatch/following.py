@@ -18,7 +18,7 @@ from dispatch.desk import Desk
 from dispatch.first_steps import answer_for
 from dispatch.handover import THE_RULE, Moved, hand_over_due
 from dispatch.moves import State
-from dispatch.placing import stored_placement
+from dispatch.placement import stored_placement
 from dispatch.steps import Actor
 from dispatch.work import Work
 from grid.kept_crews import crew_kept

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dispatch.catalogue import CategoryFacts
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.recording import NewIncident, Recorded
 
 _AS_WRITTEN = (

@@ -23,7 +23,7 @@ from dispatch.decisions import Answerer
 from dispatch.desk import Desk
 from dispatch.incidents import Line
 from dispatch.models import Incident
-from dispatch.placing import stored_placement
+from dispatch.placement import stored_placement
 from dispatch.reading import OPEN_STATUSES
 from dispatch.reasons import reason
 from dispatch.steps import Actor, Asked, make_move

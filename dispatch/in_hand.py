@@ -23,7 +23,7 @@ from dispatch.incident_columns import stage_moments, standing_values
 from dispatch.incidents import Line
 from dispatch.models import Incident
 from dispatch.moves import ENDED, TASK_OPEN, State, TaskState
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.standing import accept_by, advance, from_json, stage_limits
 from dispatch.step_places import MadeAt, keep_place
 

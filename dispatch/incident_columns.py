@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from dispatch.catalogue import Catalogue
 from dispatch.incidents import Line
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.progress import queues
 from dispatch.standing import Standing, to_json
 from grid.cells import cell_at

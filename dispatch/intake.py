@@ -26,7 +26,8 @@ from dispatch.incidents import Line
 from dispatch.linkage import Helper
 from dispatch.models import INCIDENT_NUMBERS
 from dispatch.moves import State
-from dispatch.placing import Placement, find_place
+from dispatch.placement import Placement
+from dispatch.placing import find_place
 from dispatch.reasons import reason
 from dispatch.recording import NewIncident, Recorded, record
 from dispatch.reports import (

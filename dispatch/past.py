@@ -24,7 +24,8 @@ from dispatch.first_steps import answer_for, open_incident
 from dispatch.incident_columns import place_values, standing_values
 from dispatch.incidents import Line, chained_fields
 from dispatch.moves import ENDED, State
-from dispatch.placing import Placement, find_place
+from dispatch.placement import Placement
+from dispatch.placing import find_place
 from dispatch.progress import follow_ups
 from dispatch.reports import Report, report_values
 from dispatch.routing import Routed

@@ -13,7 +13,8 @@ from dispatch import incidents
 from dispatch.desk import Desk
 from dispatch.incidents import Line
 from dispatch.models import Incident
-from dispatch.placing import Placement, find_place
+from dispatch.placement import Placement
+from dispatch.placing import find_place
 from dispatch.steps import Actor, Asked, PlaceGiven, fix_place, make_move
 from grid.book import Ground
 from grid.core.errors import BadInput, Conflict

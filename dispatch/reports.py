@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dispatch.catalogue import Catalogue, CategoryFacts, ChannelFacts
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.standing import Standing
 from grid.core.errors import BadInput
 

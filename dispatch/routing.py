@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dispatch.catalogue import CategoryFacts
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.reasons import Reason, reason
 from grid.crews import Answering, Crew
 

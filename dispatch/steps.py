@@ -25,7 +25,8 @@ from dispatch.in_hand import AT_WORK
 from dispatch.incident_columns import cell_of, place_values
 from dispatch.models import Incident
 from dispatch.moves import MOVES, TASK_MOVES, State, TaskState
-from dispatch.placing import GivenPoint, find_place
+from dispatch.placement import GivenPoint
+from dispatch.placing import find_place
 from dispatch.reasons import reason
 from dispatch.standing import Standing, from_json
 from dispatch.work import Work

@@ -19,7 +19,7 @@ from dispatch.incidents import Line
 from dispatch.linkage import Part, after_tasks
 from dispatch.models import Task
 from dispatch.moves import TASK_MOVES, TASK_OPEN, TaskState
-from dispatch.placing import Placement, stored_placement
+from dispatch.placement import Placement, stored_placement
 from dispatch.standing import accept_by
 from dispatch.tasks import Offer, Timing, facts_with, give, offers_of, tell_offered
 from grid.core.errors import Conflict, NotFound

@@ -19,7 +19,7 @@ from dispatch.in_hand import AT_WORK
 from dispatch.incidents import Line
 from dispatch.models import Task
 from dispatch.moves import ENDED, TASK_MOVES, TASK_OPEN, TASK_REFUSED, State, TaskState
-from dispatch.placing import Placement, stored_placement
+from dispatch.placement import Placement, stored_placement
 from dispatch.progress import follow_ups
 from dispatch.reasons import reason
 from dispatch.routing import Routed

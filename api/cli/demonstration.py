@@ -21,7 +21,7 @@ from api.cli.output import Json, finish, say, steps
 from api.services import Services
 from dispatch.evidence import store_photo
 from dispatch.past import Course, Stations, write_past
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from fixtures.scales import ScaleName
 from fixtures.town import InventedTown, make_town

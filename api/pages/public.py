@@ -29,7 +29,7 @@ from dispatch import overview
 from dispatch.catalogue import CategoryFacts
 from dispatch.duplicates import rules_of
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from dispatch.suggest_kept import suggestions as suggested
 from grid.core.errors import BadInput, TooMany

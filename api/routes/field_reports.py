@@ -20,7 +20,7 @@ from api.services import Services
 from dispatch import attendance, field_desk, reading, ready_replies, step_places, steps
 from dispatch import evidence as evidence_store
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from dispatch.sent_once import first_time
 from grid.core.errors import BadInput

@@ -12,7 +12,8 @@ from api.deps import DbSession, Lang, MaybeAccount, Now, Reader, ServicesDep
 from api.routes.incidents import PROBLEMS
 from api.schemas import reason_text
 from dispatch.candidate_owners import with_owners
-from dispatch.placing import GivenPoint, find_place
+from dispatch.placement import GivenPoint
+from dispatch.placing import find_place
 from dispatch.routing import route as route_report
 from grid.core.errors import Conflict, NotFound
 from grid.locate import crew_of

@@ -39,7 +39,7 @@ from dispatch.candidate_owners import with_owners
 from dispatch.chasing import chases_of
 from dispatch.media import DOCUMENT, HEAD_BYTES, PDF, VIDEO, likely_kind
 from dispatch.merging import parts_of
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import JustTaken
 from dispatch.sent_once import first_time
 from dispatch.standing import clocks_at, from_json

@@ -33,7 +33,7 @@ from api.services import Services
 from api.together import Together
 from dispatch import reading
 from dispatch.intake import take_in_together
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Arrival, Report, Taken
 from grid.core.errors import Trouble
 

@@ -11,7 +11,7 @@ from api.deps import DbSession, Lang, Now, ServicesDep, SignedIn, require
 from api.routes.incidents import PROBLEMS, ShapeDep, actor_of
 from api.schemas import IncidentOut, PlaceIn, reason_text
 from dispatch import place_needed, reading, steps
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from grid import learning
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput

@@ -22,7 +22,7 @@ from api.app import make_app
 from api.cli.demonstration import SAMPLE_PASSWORD
 from api.services import Services
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 
 CHROMIUM = "/usr/bin/chromium"

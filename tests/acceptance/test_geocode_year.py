@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from api.services import Services
-from dispatch.placing import find_words
+from dispatch.placed_by_words import find_words
 from fixtures.town import make_town
 from grid.core.crs import to_plane
 from grid.locate import locate

@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from api.services import Services
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from maps.thematic import MAPS
 from tests.acceptance.site import category_of, chromium, serving, spot_of, visit

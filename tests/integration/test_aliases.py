@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from api.services import Services
-from dispatch.placing import find_words
+from dispatch.placed_by_words import find_words
 from grid.loading.aliases import load_aliases
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from api.services import Services
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from tests.command import Command, command_on
 from tests.ground import LADDER, MORNING, at, load_lines, two_grids

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.handover import incidents_of_plan
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from grid.changing import Plan, apply_plan, plan_merge, plan_move, plan_rename, plan_split
 from grid.checking import check_ground

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.chasing import Swept, sweep
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import history_of, one_incident
 from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, PlaceGiven, fix_place, make_move

@@ -15,7 +15,7 @@ from api.i18n import has
 from api.services import Services
 from dispatch.checking import check_record
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from grid.changing import apply_plan, plan_move
 from grid.checking import Finding, check_ground

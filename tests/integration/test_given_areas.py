@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.area_handover import incidents_of_areas
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from grid.areas import areas_in_force, put_areas
 from grid.bulk_locate import grids_of, read_ground_index

@@ -15,7 +15,7 @@ from api.services import Services
 from dispatch.checking import check_record
 from dispatch.handover import hand_over_due, incidents_of_plan
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import history_of, one_incident
 from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, make_move

@@ -17,7 +17,7 @@ from api.services import Services
 from dispatch.archive import import_incidents
 from dispatch.checking import check_record
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import history_of, one_incident
 from dispatch.reports import Report, Taken
 from dispatch.steps import Actor, Asked, PlaceGiven, fix_place, make_move

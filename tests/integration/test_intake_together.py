@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.checking import check_record
 from dispatch.intake import take_in, take_in_together
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import history_of, one_incident
 from dispatch.reports import Arrival, Report, Taken
 from grid.core.errors import Trouble

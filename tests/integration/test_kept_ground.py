@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from api.schemas import reason_text
 from api.services import Services, make_services
-from dispatch.placing import Placement
+from dispatch.placement import Placement
 from dispatch.routing import route
 from grid.change_counts import MOST_ROWS, add_up, read_marks
 from grid.core.crs import to_plane

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.indicators import INDICATORS, counts, measure_by
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reports import Report
 from grid.core.crs import to_plane
 from grid.kept_territory import keep_territory

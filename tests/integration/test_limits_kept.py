@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.catalogue_import import load_categories
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import one_incident
 from dispatch.reports import Report
 from dispatch.steps import Actor, Asked, make_move

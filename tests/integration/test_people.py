@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from api.services import Services
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import one_incident
 from dispatch.reports import Report
 from grid.crews import crew_at, grid_crew, missing_posts

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from api.services import Services
 from dispatch.bulk import EPOCH, CrewBook, read_point_router
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import one_incident
 from dispatch.reports import Report
 from grid.bulk_locate import read_ground_index

@@ -18,7 +18,7 @@ from dispatch.bulk import CrewBook, read_point_router
 from dispatch.bulk_words import WordFinder
 from dispatch.checking import check_record
 from dispatch.intake import take_in
-from dispatch.placing import GivenPoint
+from dispatch.placement import GivenPoint
 from dispatch.reading import one_incident
 from dispatch.reports import Report
 from dispatch.steps import Actor, PlaceGiven, fix_place

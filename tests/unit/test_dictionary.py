@@ -39,7 +39,8 @@ def test_states_matches_and_doubts_are_those_with_a_sentence() -> None:
     assert set(codes.MATCHES) == named("match")
     assert set(codes.FLAGS) == named("flag")
     assert FLAG in codes.FLAGS
-    placing = (ROOT / "dispatch/placing.py").read_text(encoding="utf-8")
+    files = ("placing", "placed_by_words")
+    placing = "".join((ROOT / f"dispatch/{name}.py").read_text(encoding="utf-8") for name in files)
     written = set(re.findall(r'"([a-z_]+)"', " ".join(re.findall(r"flags=\(.*", placing))))
     assert written <= set(codes.FLAGS)
     assert len(written) >= 6

@@ -20,7 +20,7 @@ from api.kept_tiles import KeptTiles, Made
 from maps.tiles import DEEPEST_ZOOM, Tile
 
 LOG = logging.getLogger("gridward")
-MVT = "application/vnd.mapbox-vector-tile"
+_TYPE = (b"content-type", b"application/vnd.mapbox-vector-tile")
 # The browser keeps a tile for this account alone, and asks every time whether it still stands.
 KEEPING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Cookie, Accept-Encoding"}
 _KEEPING = [(name.lower().encode(), value.encode()) for name, value in KEEPING.items()]
@@ -113,5 +113,5 @@ def answered(made: Made, known: str, *, packed: bool) -> Answer:
         return 204, headers, b""
     if body is not made.body:
         headers.append((b"content-encoding", b"gzip"))
-    headers += [(b"content-type", MVT.encode()), (b"content-length", str(len(body)).encode())]
+    headers += [_TYPE, (b"content-length", str(len(body)).encode())]
     return 200, headers, body

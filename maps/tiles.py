@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -20,8 +21,7 @@ MOST_FEATURES = 10_000
 _HALF_M = math.pi * 6378137.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """A tile of the web map's matrix: zoom, column from the west, row from the north."""
 
     z: int

@@ -19,8 +19,8 @@ Range = tuple[int | None, int | None]
 # Some five batches of a dozen columns; below that many rows in all, a second connection is not worth its opening.
 PART_ROWS = 32_768
 LEAST_ROWS = 4 * PART_ROWS
-# Batches of a range that wait for those before it.
-MOST_WAITING = 2
+# Batches of a range that wait for those before it: with fewer, its connection stands still; each is a megabyte.
+MOST_WAITING = 4
 
 
 def ranges(first: int, last: int, rows: float) -> list[Range]:

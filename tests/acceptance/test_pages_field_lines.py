@@ -231,6 +231,35 @@ def test_a_step_carries_its_place_also_without_network_and_none_where_the_phone_
         picture(console.page, "zh-15-distances-desk")
 
 
+RACED = """async (number) => {
+    const { Outbox } = await import("/static/js/field/outbox.js");
+    const { addItem } = await import("/static/js/field/store.js");
+    const box = new Outbox({ account: "raced", username: "raced", onChange() {}, onSent() {}, renew: async () => false });
+    await addItem({ account: "raced", client_id: crypto.randomUUID(), at: new Date().toISOString(), state: "waiting",
+        kind: "move", number, move: "arrive", version: 1 });
+    box.steps = new Map([[`${number}:1`, 2]]);
+    await box.read();
+    await box.send();
+    return box.items.length;
+}"""
+
+
+def test_a_step_written_while_the_answer_to_the_one_before_came_stands_on_that_one(
+    browser: Browser, base: str, spot: Spot
+) -> None:
+    """Pressed quickly on a slow phone: the next step is on its way to the disk when the first one's version is known."""
+    number, sent_versions = "20250101-999999", []
+
+    def answer(route: Route) -> None:
+        sent_versions.append(json.loads(route.request.post_data or "{}")["version"])
+        route.fulfill(status=200, json={"number": number, "version": 3})
+
+    with phone_of(browser, base, spot) as seen:
+        seen.page.route(f"**/incidents/{number}/moves", answer)
+        assert seen.page.evaluate(RACED, number) == 0
+    assert sent_versions == [2]
+
+
 def finish_arrived(page: Page, number: str, photo: Path) -> None:
     open_task(page, number)
     page.click("[data-act=finish]")

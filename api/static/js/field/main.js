@@ -224,7 +224,7 @@ function openTask(task) {
   opened = task;
   const box = $("#sheet");
   sheet(box, task, {
-    me, act, aim, categories, replies, colleagues: desk.colleagues || [], onClose: closeSheet,
+    me, act, aim, categories, replies: () => replies, colleagues: desk.colleagues || [], onClose: closeSheet,
     onMap: () => { closeSheet(); view("map"); field.show(task); },
   });
   showSheet(box, t("incident.title"));

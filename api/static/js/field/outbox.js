@@ -92,6 +92,8 @@ export class Outbox {
 
   async sendOne(item, renewed = false) {
     const retried = Boolean(item.tried);
+    // The answer to our own step before may have come while this one was being written down.
+    if (STEPS.has(item.kind)) item.version = this.afterOwnSteps(item.number, item.version);
     item.tried = true;
     item.state = "sending";
     await putItem(item);

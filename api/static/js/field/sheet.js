@@ -14,7 +14,7 @@ const FAR_M = 200;
 const POSTS = ["officer", "cleaner", "gardener", "maintainer"];
 
 export function sheet(box, task, ctx) {
-  const { me, act, onClose, onMap, aim, colleagues, categories, replies = [] } = ctx;
+  const { me, act, onClose, onMap, aim, colleagues, categories, replies } = ctx;
   const { incident } = task;
   const { number, version } = incident;
   const may = new Set(incident.moves || []);
@@ -28,7 +28,8 @@ export function sheet(box, task, ctx) {
   const post = task.post;
 
   // The bureau's ready-made replies for a move, those of this category first; then the phone's own short answers.
-  const ready = (move, ...more) => [...replies.filter((one) => one.move === move && (!one.category || one.category === incident.category?.code))
+  // Asked when a form is opened: they may have come since the sheet was drawn.
+  const ready = (move, ...more) => [...replies().filter((one) => one.move === move && (!one.category || one.category === incident.category?.code))
     .sort((a, b) => Boolean(b.category) - Boolean(a.category)).map((one) => ({ words: one.words })), ...more];
 
   function ask(node) {

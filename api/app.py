@@ -131,7 +131,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     app.state.base_maps = BaseMaps(app.state.services.sessions, web)
     app.state.imports = ImportDesk(app.state.services)
-    app.state.counter = intake.counter_of(app.state.services)
+    app.state.reports_together = intake.reports_together(app.state.services)
     app.state.limits = RateLimits(web)
     oidc = app.state.services.settings.oidc
     app.state.oidc = Provider(oidc) if oidc.oidc_issuer else None

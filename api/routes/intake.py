@@ -12,7 +12,9 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated
 
+import psycopg
 from fastapi import APIRouter, Header, Request, Response
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session
 
 from api.auth import Account
@@ -53,7 +55,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Admitted:
     """A request whose sender is known and may report."""
 
     account: Account | None
@@ -72,11 +74,11 @@ async def report(
     The same `Idempotency-Key`, or the same `(channel, external_id)`, gives the same incident with
     status 200. Without an account only the channels open to all are taken, and no `external_id`.
     """
-    counter: Together[Sent, Response] = request.app.state.counter
-    return await counter.ask(Sent(request, asked, idempotency_key, get_language(request), now))
+    together: Together[Sent, Response] = request.app.state.reports_together
+    return await together.ask(Sent(request, asked, idempotency_key, get_language(request), now))
 
 
-def counter_of(services: Services) -> Together[Sent, Response]:
+def reports_together(services: Services) -> Together[Sent, Response]:
     """Where the reports of one process are handed in."""
     return Together(partial(_answered, services))
 
@@ -88,12 +90,25 @@ def _answered(services: Services, sent: Sequence[Sent]) -> list[Response | Excep
         try:
             answers = in_one_transaction(services, lambda session: _taken(services, session, sent))
         except Exception as error:
-            # It is the fault of one of them or of nobody: alone each gets what is theirs.
+            if _unsure(error):
+                return [error] * len(sent)
+            # Nothing was written, and it is the fault of one of them or of nobody: alone each gets what is theirs.
             LOG.warning("%d reports are taken in one by one: %s", len(sent), error)
     return [
         _alone(services, one) if answer is None else answer
         for one, answer in zip(sent, answers, strict=True)
     ]
+
+
+def _unsure(error: Exception) -> bool:
+    """Whether the database was not there, or was gone before it said what became of the transaction.
+
+    Then it is for the senders to ask again, with their keys: what was committed after all would be there twice.
+    """
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, psycopg.OperationalError):
+        return cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
+    return isinstance(error, NoConnectionFree)
 
 
 def _alone(services: Services, sent: Sent) -> Response | Exception:
@@ -114,16 +129,16 @@ def _taken(
 ) -> list[Response | Exception | None]:
     """Each one's answer, not committed; None for one that must be taken in alone."""
     answers: list[Response | Exception | None] = [None] * len(sent)
-    heard: dict[int, Heard] = {}
+    admitted: dict[int, Admitted] = {}
     senders: dict[tuple[str | None, ...], Account | None] = {}
     for place, one in enumerate(sent):
         try:
-            heard[place] = _heard(services, session, one, senders)
+            admitted[place] = _admitted(services, session, one, senders)
         except (Trouble, NotSignedIn) as refused:
             answers[place] = refused
-    arrivals = [each.arrival for each in heard.values()]
+    arrivals = [each.arrival for each in admitted.values()]
     outcomes = take_in_together(session, services.desk, arrivals) if arrivals else []
-    for (place, each), outcome in zip(heard.items(), outcomes, strict=True):
+    for (place, each), outcome in zip(admitted.items(), outcomes, strict=True):
         if isinstance(outcome, Taken):
             answers[place] = _shown(services, session, sent[place], each.account, outcome)
         else:
@@ -131,12 +146,12 @@ def _taken(
     return answers
 
 
-def _heard(
+def _admitted(
     services: Services,
     session: Session,
     sent: Sent,
     senders: dict[tuple[str | None, ...], Account | None],
-) -> Heard:
+) -> Admitted:
     """Who sends what; raises NotSignedIn, and what `require` and the limits raise.
 
     `senders`: those of the same batch, by what they came with: a system that reports much is looked up once.
@@ -148,7 +163,7 @@ def _heard(
     _may_report(sent.request, services, session, account, sent.asked)
     told = _as_told(sent.asked, services, session, _own_key(account, sent.asked, sent.key))
     who = f"account:{account.username}" if account else "anonymous"
-    return Heard(account, Arrival(told, who, sent.now))
+    return Admitted(account, Arrival(told, who, sent.now))
 
 
 def _shown(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from dispatch.reports import Report
 from grid.book import Ground
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput, Conflict, Trouble
+from grid.core.values import dataclass
 from grid.geocode.doubt import DefaultPoint, default_points
 from grid.learning import add_default_points
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from dispatch import workflow as flow
 from dispatch.step_places import MadeAt
+from grid.core.values import dataclass
 
 POSTS = frozenset({"officer", "cleaner", "gardener", "maintainer"})
 # Moves whose `to` names a person or a unit.

@@ -8,7 +8,6 @@ time, the coverage of its segments stays. A shift that nobody ended is ended by 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -23,6 +22,7 @@ from dispatch.field_models import PatrolCover, Position
 from grid.core.bulk import ewkt_point
 from grid.core.crs import to_plane
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 from grid.town import town_facts
 
 # A segment is seen from so far; it counts as covered when so much of its length was.

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 Range = tuple[int, int]
 # What stays, by the box it stands in; everything else there is taken out.

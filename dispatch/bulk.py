@@ -8,7 +8,7 @@ grid's crew is read once for each stretch between two changes and set of shifts 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from dispatch.catalogue import Catalogue
 from grid.bulk_locate import GroundIndex, grids_of
 from grid.core.crs import to_plane
 from grid.core.settings import TownSettings
+from grid.core.values import dataclass
 from grid.crews import Crew, crew_at
 from grid.nearest import SegmentIndex
 from grid.reach import Reach, read_boundary

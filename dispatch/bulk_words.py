@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from dispatch.placed_by_words import find_words
 from grid.book import Ground
 from grid.bulk_locate import GroundIndex, grids_of
 from grid.core.crs import from_plane, to_plane
+from grid.core.values import dataclass
 from grid.reach import ON_BOUNDARY_M, Reach
 
 Floats = NDArray[np.float64]

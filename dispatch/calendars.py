@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ import holidays
 
 from dispatch.worktime import OFFICE_HOURS, Season, WorkCalendar
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 # Years whose published days, shifted workdays included, were compared day by day with a second source
 # (chinesecalendar 1.11) and agree. The package answers for later years too, silently without the shifted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from dispatch.deadlines import LimitRule, LimitTable, reply_limit, seed_stage_ru
 from dispatch.worktime import Limit, WorkCalendar
 from grid.core.errors import BadInput
 from grid.core.settings import TownSettings
+from grid.core.values import dataclass
 
 # Of the ground and of the rules; where no street is yet, of the last change of the rules.
 Version = tuple[int, int]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
 from dispatch.worktime import Limit, Unit
 from grid.core.errors import BadInput, NotFound
+from grid.core.values import dataclass
 
 EDITION = "GB/T 47678.5-2026"
 OLD_EDITION = "GB/T 30428.2-2013"

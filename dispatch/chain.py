@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -19,6 +18,7 @@ from uuid import UUID
 import orjson
 
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 GENESIS = "0" * 64
 _SAFE_INTEGER = 2**53
@@ -144,16 +144,14 @@ def _without_inserted(
 
 def _plain(value: object) -> object:
     # In order of how often each comes: a report's decision holds hundreds of values.
-    if value is None or isinstance(value, str):
-        return value.value if isinstance(value, Enum) else value
-    if isinstance(value, bool):
-        return value
     if isinstance(value, dict):
         return _plain_mapping(value)
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
     if isinstance(value, (float, int)):
-        return _number(value)
+        return value if isinstance(value, bool) else _number(value)
+    if isinstance(value, (list, tuple)):
+        return [inner if type(inner) is str else _plain(inner) for inner in value]
+    if value is None or isinstance(value, str):
+        return value.value if isinstance(value, Enum) else value
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise BadInput("chain.value_unfit", type="naive datetime")
@@ -170,8 +168,10 @@ def _plain_mapping(value: Mapping[object, object]) -> dict[str, object]:
     for key, inner in value.items():
         if not isinstance(key, str):
             raise BadInput("chain.value_unfit", type="key")
-        # Most values are text; a call for each would cost more than all the rest.
-        plain[key] = inner if type(inner) is str else _plain(inner)
+        # Most values need nothing done; a call for each would cost more than all the rest.
+        kind = type(inner)
+        unchanged = kind is str or inner is None or kind is bool
+        plain[key] = inner if unchanged else _plain(inner)
     return plain
 
 

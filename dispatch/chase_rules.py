@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -11,6 +10,7 @@ from dispatch.categories import rows_of
 from dispatch.clocks import ClockKind, due_at
 from dispatch.progress import Clocks
 from dispatch.worktime import Limit, WorkCalendar, add
+from grid.core.values import dataclass
 
 TELLS = (
     *("assignee", "unit_head", "leader", "leader_above"),
@@ -65,10 +65,11 @@ def plan(
     """
     found: set[tuple[datetime, int]] = set()
     known: dict[tuple[ClockKind, float], datetime | None] = {}
-    fitting = [rule for rule in rules if rule.urgency in (None, urgency)]
-    for rule in fitting:
+    own = [rule for rule in rules if rule.urgency is not None and rule.urgency == urgency]
+    own_codes = {rule.code for rule in own}
+    for rule in rules:
         clock = clocks.get(rule.clock)
-        if clock is None or clock.stopped_at is not None:
+        if clock is None or clock.stopped_at is not None or rule.urgency not in (None, urgency):
             continue
         key = (rule.clock, rule.share)
         if key not in known:
@@ -77,11 +78,14 @@ def plan(
         if due is None or (rule.after is not None and clock.paused):
             continue
         at = add(due, rule.after, calendar) if rule.after else due
-        if rule.holds(at) and not (rule.urgency is None and _own(rule.code, fitting, at)):
-            found.add((at, rule.id))
+        if not rule.holds(at):
+            continue
+        if rule.urgency is None and rule.code in own_codes and _in_force(rule.code, own, at):
+            continue
+        found.add((at, rule.id))
     return tuple(Occasion(rule_id, at) for at, rule_id in sorted(found))
 
 
-def _own(code: str, rules: Sequence[ChaseRule], at: datetime) -> bool:
-    """Whether the urgency has a rule of this code of its own at a moment."""
-    return any(rule.code == code and rule.urgency is not None and rule.holds(at) for rule in rules)
+def _in_force(code: str, rules: Sequence[ChaseRule], at: datetime) -> bool:
+    """Whether one of the rules has this code and is in force at a moment."""
+    return any(rule.code == code and rule.holds(at) for rule in rules)

@@ -8,7 +8,6 @@ somebody is at is left for the next sweep. A sweep that dies with its transactio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from dispatch.replanning import BATCH as PLAN_BATCH
 from dispatch.replanning import plan_missing
 from dispatch.steps import wake
 from grid.core.errors import Trouble
+from grid.core.values import dataclass
 
 TELL_BATCH = 20_000
 WAKE_BATCH = 200

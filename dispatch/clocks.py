@@ -6,13 +6,14 @@ after `due_at`: what is handed in at 20:00 although it was due at 18:00 is late,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
 from dispatch.worktime import Limit, WorkCalendar, add_minutes, between, reaches_unofficial, to_us
 from grid.core.errors import BadInput, Conflict
+from grid.core.values import dataclass
 
 AMBER_SHARE = 0.8
 
@@ -80,6 +81,21 @@ class Clock:
         if self.stopped_at is not None:
             moments.append(self.stopped_at)
         return max(moments)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a clock shows at a moment; `due_at` and `amber_at` None while it is paused before them.
+
+    `unofficial`: its due moment rests on a year whose days are not yet published.
+    """
+
+    due_at: datetime | None
+    amber_at: datetime | None
+    used_minutes: float
+    allowed_minutes: float
+    lamp: Lamp
+    unofficial: bool
 
 
 def start(kind: ClockKind, limit: Limit, at: datetime, holder: str | None = None) -> Clock:
@@ -201,9 +217,7 @@ def _reached(
 
 def overdue(clock: Clock, now: datetime, calendar: WorkCalendar) -> bool:
     """True when the limit had passed before the stop, or has passed by `now`."""
-    due = due_at(clock, calendar)
-    end = now if clock.stopped_at is None else min(now, clock.stopped_at)
-    return due is not None and end > due
+    return _past(clock, due_at(clock, calendar), now)
 
 
 def lamp(used: float, limit: float, amber_share: float = AMBER_SHARE) -> Lamp:
@@ -217,15 +231,39 @@ def clock_lamp(
     clock: Clock, now: datetime, calendar: WorkCalendar, amber_share: float = AMBER_SHARE
 ) -> Lamp:
     """The lamp of a clock; red exactly when it is overdue."""
-    if overdue(clock, now, calendar):
-        return Lamp.RED
-    allowed = allowed_minutes(clock, calendar)
-    return lamp(min(used_minutes(clock, now, calendar), allowed), allowed, amber_share)
+    return read_clock(clock, now, calendar, amber_share).lamp
+
+
+def read_clock(
+    clock: Clock, now: datetime, calendar: WorkCalendar, amber_share: float = AMBER_SHARE
+) -> Reading:
+    """All that a clock shows at a moment, each worked out once."""
+    due, allowed = due_at(clock, calendar), allowed_minutes(clock, calendar)
+    used = used_minutes(clock, now, calendar)
+    shown = Lamp.RED
+    if not _past(clock, due, now):
+        shown = lamp(min(used, allowed), allowed, amber_share)
+    return Reading(
+        due_at=due,
+        amber_at=due_at(clock, calendar, amber_share),
+        used_minutes=used,
+        allowed_minutes=allowed,
+        lamp=shown,
+        unofficial=_rests_on_unofficial(clock, due, calendar),
+    )
 
 
 def unofficial(clock: Clock, calendar: WorkCalendar) -> bool:
     """True when the clock's due moment rests on a year whose days are not official; a paused clock has none."""
-    due = due_at(clock, calendar)
+    return _rests_on_unofficial(clock, due_at(clock, calendar), calendar)
+
+
+def _past(clock: Clock, due: datetime | None, now: datetime) -> bool:
+    end = now if clock.stopped_at is None else min(now, clock.stopped_at)
+    return due is not None and end > due
+
+
+def _rests_on_unofficial(clock: Clock, due: datetime | None, calendar: WorkCalendar) -> bool:
     return due is not None and reaches_unofficial(clock.started_at, due, clock.limit.unit, calendar)
 
 

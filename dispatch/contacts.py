@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +18,7 @@ from dispatch.notice_models import ContactChannel, NoticeWish, PushSubscription
 from dispatch.notice_timing import parse_quiet_hours
 from grid.core.errors import BadInput, NotFound
 from grid.core.settings import NoticeSettings
+from grid.core.values import dataclass
 from grid.models import Staff, Unit
 
 # Kinds of channel, with the Apprise schemas behind them; None: any.

@@ -7,7 +7,6 @@ decides which row is in force, so a limit changed later leaves yesterday's incid
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from dispatch.categories import FilingCondition, rows_of
 from dispatch.worktime import Limit, Unit, WorkCalendar, add, add_many
 from grid.core.errors import BadInput, NotFound
+from grid.core.values import dataclass
 
 SAME_DAY = "same_day"
 

@@ -5,12 +5,12 @@ Whoever asks years later why an incident went to this person finds it in the lin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from dispatch.catalogue import CategoryFacts, ConditionFacts
 from dispatch.placement import Placement
 from dispatch.routing import Routed
+from grid.core.values import dataclass
 
 BY_HAND = "by_hand"
 

@@ -12,9 +12,19 @@ from grid.book import Ground, GroundBook
 from grid.change_counts import Marks
 from grid.core.errors import BadInput, Conflict
 from grid.core.settings import TownSettings
+from grid.core.values import dataclass
 from grid.town import town_and_marks, town_facts
 
 STATIONS = frozenset({"operator", "watch_chief", "dispatcher", "unit_head", "collector"})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What reports are decided by: the ground (None before any street), the rules, the counters they were read at."""
+
+    ground: Ground | None
+    catalogue: Catalogue
+    marks: Marks | None
 
 
 class Desk:
@@ -36,15 +46,15 @@ class Desk:
         town = ground.town
         return ground, self._catalogue.read(session, (town.ground_version, town.rules_version))
 
-    def read_for_report(self, session: Session) -> tuple[Ground | None, Catalogue, Marks | None]:
+    def read_for_report(self, session: Session) -> Known:
         """`read`, and in the same statement the counters by which places are found in memory."""
         try:
             town, marks = town_and_marks(session)
         except Conflict:
-            return None, self._catalogue.read(session, (0, last_change(session))), None
+            return Known(None, self._catalogue.read(session, (0, last_change(session))), None)
         ground = self._ground.read(session, town)
         rules = self._catalogue.read(session, (town.ground_version, town.rules_version))
-        return ground, rules, marks
+        return Known(ground, rules, marks)
 
     def catalogue(self, session: Session) -> Catalogue:
         """The catalogue alone, for work that reads no words: the gazetteer is not built."""

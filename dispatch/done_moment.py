@@ -8,8 +8,10 @@ record keeps what was told and why it did not count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
+
+from grid.core.values import dataclass
 
 FIELD_MOVES = frozenset(
     {

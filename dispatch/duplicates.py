@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from dispatch.scope import Scope
 from grid.core.crs import to_plane
 from grid.core.errors import NotFound
 from grid.core.settings import TownSettings
+from grid.core.values import dataclass
 from grid.town import town_facts
 
 FLAG = "likely_duplicate"

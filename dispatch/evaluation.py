@@ -7,7 +7,6 @@ says. A person's figures are of the incidents whose lead task was last theirs; a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from dispatch.catalogue import Catalogue
 from dispatch.evaluation_frame import Asked, incidents_frame
 from dispatch.indicators import CountingRules, Ratio, counts, ratios
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 DIMENSIONS = ("grid", "post", "person", "unit", "leader", "category")
 # Told beside the indicators, which know neither (leader's expectations 5 and 13).

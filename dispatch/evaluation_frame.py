@@ -8,7 +8,6 @@ check run from its own begin by the limits in force then (domain 2.4).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from dispatch.scope import Scope
 from dispatch.standing import clock_of
 from dispatch.worktime import Limit, add
 from grid.core.errors import NotFound
+from grid.core.values import dataclass
 
 # A street that a shift walked so shortly before a resident's report: the collector should have found it (DECISIONS 72).
 WALKED_BEFORE = timedelta(hours=24)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from dispatch.media import JPEG, KEPT, PHOTO, Media, cleaned, media_of
 from dispatch.models import Evidence
 from grid.core.bulk import ewkt_point
 from grid.core.errors import BadInput, NotFound
+from grid.core.values import dataclass
 
 LONGEST_SIDE_PX = 2560
 THUMBNAIL_PX = 320

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from dispatch.scope import BY_ITSELF, Scope
+from grid.core.values import dataclass
 
 INCIDENT_NUMBER = re.compile(r"\d{8}-\d{6,}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -21,6 +20,7 @@ from dispatch.routing import Routed, route
 from dispatch.standing import Standing, advance, stage_limits
 from dispatch.worktime import reaches_unofficial
 from grid.core.database import ask
+from grid.core.values import dataclass
 from grid.crews import Crew
 from grid.locate import crew_of
 
@@ -127,7 +127,7 @@ def go_on(
         stage_limits(now, catalogue.calendar, category, condition, catalogue.stages),
     )
     answering = routed.answering
-    facts = replace(standing.facts, filing_condition=condition.code if condition else None)
+    facts = standing.facts.but(filing_condition=condition.code if condition else None)
     moves = quick_path(facts, rules, assignee_known=answering is not None)
     current, lines = standing, []
     person = f"staff:{answering.person.id}" if answering else None

@@ -6,7 +6,6 @@ itself, so it may be called at any time, again and again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -21,6 +20,7 @@ from dispatch.moves import State
 from dispatch.placement import stored_placement
 from dispatch.steps import Actor
 from dispatch.work import Work
+from grid.core.values import dataclass
 from grid.kept_crews import crew_kept
 
 # Reasons of the last routing that a filled post or a new grid answers.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from dispatch.catalogue import CategoryFacts
 from dispatch.placement import Placement
 from dispatch.recording import NewIncident, Recorded
+from grid.core.values import dataclass
 
 _AS_WRITTEN = (
     *("number", "status", "queue", "channel_code", "category_code", "description", "address"),

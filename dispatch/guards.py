@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatch.facts import SYSTEM, Actor, Facts, Rules
+from grid.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

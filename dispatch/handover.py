@@ -11,7 +11,6 @@ again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +28,7 @@ from dispatch.reasons import reason
 from dispatch.steps import Actor, Asked, make_move
 from dispatch.work import Work
 from grid.changing import Plan
+from grid.core.values import dataclass
 from grid.crews import Answering, Crew, crew_at
 
 # States in which the work is still to be done; what is done and waits for its check stays where it was done.

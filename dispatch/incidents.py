@@ -7,7 +7,7 @@ history lines chained by hash, and one live event that PostgreSQL announces at c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from dispatch.models import (
     Task,
 )
 from grid.core.errors import Conflict, NotFound
+from grid.core.values import dataclass
 
 LIVE_CHANNEL = "gridward_live"
 # Where a session keeps, until `announce`, which lines of each incident it has written.

@@ -7,7 +7,6 @@ On-the-spot fixes and merged duplicates are in no count but the two that name th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from dispatch.worktime import to_us
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 _NEVER = np.iinfo(np.int64).min  # what pandas' NaT becomes
 

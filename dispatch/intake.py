@@ -9,15 +9,15 @@ asked of the database is asked once for all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from dispatch import incidents
-from dispatch.catalogue import Catalogue, CategoryFacts, ChannelFacts
+from dispatch.catalogue import CategoryFacts, ChannelFacts
 from dispatch.decisions import Heard, Versions, answerer_of, decision
-from dispatch.desk import Desk
+from dispatch.desk import Desk, Known
 from dispatch.duplicates import MachineReport, attach, repeated, rules_of
 from dispatch.first_steps import crew_for, linked, occasions_of, open_incident, replaced_by
 from dispatch.fresh import Names, row_of
@@ -43,11 +43,10 @@ from dispatch.reports import (
 from dispatch.routing import Routed, route
 from dispatch.standing import Standing, accept_by
 from dispatch.tasks import Offer, Timing, facts_with, offer_notices, offers_of, task_values
-from grid.book import Ground
 from grid.cells import CELL_AT
-from grid.change_counts import Marks
 from grid.core.database import ask
 from grid.core.errors import Conflict, Trouble
+from grid.core.values import dataclass
 
 _LOOKED_UP = f"""
 select (select array_agg(nextval('{INCIDENT_NUMBERS}')) from generate_series(1, %s)),
@@ -103,17 +102,17 @@ def take_in_together(
     What is wrong with one is its own outcome and keeps no other from being taken in. None: a machine's report in
     company, which may repeat one of the others; to be taken in alone when these are committed.
     """
-    ground, catalogue, marks = desk.read_for_report(session)
+    known = desk.read_for_report(session)
     outcomes: list[Taken | Trouble | None] = []
     drafts: dict[int, Draft] = {}
     for place, arrival in enumerate(arrivals):
         outcomes.append(None)
         try:
             check_report(arrival.report, arrival.at)
-            channel = catalogue.channel(arrival.report.channel)
+            channel = known.catalogue.channel(arrival.report.channel)
             if channel.machine and len(arrivals) > 1:
                 continue
-            drafted = _drafted(session, desk, ground, catalogue, marks, channel, arrival)
+            drafted = _drafted(session, desk, known, channel, arrival)
         except Trouble as wrong:
             outcomes[place] = wrong
             continue
@@ -122,7 +121,7 @@ def take_in_together(
         else:
             outcomes[place] = drafted
     for place, taken in zip(
-        drafts, _opened(session, desk, ground, catalogue, list(drafts.values())), strict=True
+        drafts, _opened(session, desk, known, list(drafts.values())), strict=True
     ):
         outcomes[place] = taken
     return outcomes
@@ -131,15 +130,13 @@ def take_in_together(
 def _drafted(
     session: Session,
     desk: Desk,
-    ground: Ground | None,
-    catalogue: Catalogue,
-    marks: Marks | None,
+    known: Known,
     channel: ChannelFacts,
     arrival: Arrival,
 ) -> Draft | Taken:
     """Where a report lies and who answers for it; the incident it is, or was attached to, where it is not a new one."""
     report, now = arrival.report, arrival.at
-    category = catalogue.category_at(report.category, now)
+    category = known.catalogue.category_at(report.category, now)
     before = incidents.twin_of(session, report.idempotency_key, channel.code, report.external_id)
     if before is not None:
         return _same(before.id, before.number, before.description, report)
@@ -147,7 +144,7 @@ def _drafted(
         again = repeated(session, report.idempotency_key, channel.code, report.external_id)
         if again is not None:
             return Taken(*again, False)
-    placement = _place(session, desk, ground, report, now, marks)
+    placement = _place(session, desk, known, report, now)
     if channel.machine and category is not None and not placement.waits:
         attached = _attached(
             session, desk, channel, category, placement, report, arrival.actor, now
@@ -164,35 +161,34 @@ def _drafted(
 def _opened(
     session: Session,
     desk: Desk,
-    ground: Ground | None,
-    catalogue: Catalogue,
+    known: Known,
     drafts: Sequence[Draft],
 ) -> list[Taken | Trouble]:
     """The drafts written down as incidents."""
     if not drafts:
         return []
     made = [
-        _new_incident(desk, ground, catalogue, draft, looked_up)
+        _new_incident(desk, known, draft, looked_up)
         for draft, looked_up in zip(drafts, _looked_up(session, drafts), strict=True)
     ]
     written = record(session, [new for new, _, _ in made])
     return [
         _raced(session, draft)
         if recorded is None
-        else _just_taken(draft, new, standing, people, recorded, catalogue)
+        else _just_taken(draft, new, standing, people, recorded, known)
         for draft, (new, standing, people), recorded in zip(drafts, made, written, strict=True)
     ]
 
 
 def _new_incident(
     desk: Desk,
-    ground: Ground | None,
-    catalogue: Catalogue,
+    known: Known,
     draft: Draft,
     looked_up: LookedUp,
 ) -> tuple[NewIncident, Standing, Mapping[int, tuple[str, str | None]]]:
     """The rows of a draft, how its incident stands, and the people it names."""
     report, now, actor = draft.arrival.report, draft.arrival.at, draft.arrival.actor
+    ground, catalogue = known.ground, known.catalogue
     channel, category, placement = draft.channel, draft.category, draft.placement
     routed, people = draft.routed, looked_up.people
     _, unit = people.get(draft.lead, (None, None)) if draft.lead else (None, None)
@@ -258,11 +254,11 @@ def _just_taken(
     standing: Standing,
     people: Mapping[int, tuple[str, str | None]],
     recorded: Recorded,
-    catalogue: Catalogue,
+    known: Known,
 ) -> Taken:
     row = row_of(new, recorded, Names(draft.category, draft.placement, people))
     number = new.values["number"]
-    return Taken(recorded.id, number, True, JustTaken(row, standing, catalogue))
+    return Taken(recorded.id, number, True, JustTaken(row, standing, known))
 
 
 def _looked_up(session: Session, drafts: Sequence[Draft]) -> list[LookedUp]:
@@ -280,15 +276,14 @@ def _looked_up(session: Session, drafts: Sequence[Draft]) -> list[LookedUp]:
 def _place(
     session: Session,
     desk: Desk,
-    ground: Ground | None,
+    known: Known,
     report: Report,
     now: datetime,
-    marks: Marks | None,
 ) -> Placement:
-    if ground is None:
+    if known.ground is None:
         return Placement(waits=True, reasons=(reason("place.no_streets"),))
     texts = tuple(t for t in (report.address, report.description) if t)
-    return find_place(session, ground, desk.settings, now, report.point, texts, marks)
+    return find_place(session, known.ground, desk.settings, now, report.point, texts, known.marks)
 
 
 def _attached(

@@ -8,7 +8,6 @@ however alike the words. A machine channel (camera, sensor) repeats itself: with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ brings the whole incident back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from dispatch.catalogue import CategoryFacts
 from dispatch.moves import TASK_OPEN, TASK_REFUSED, TaskState
+from grid.core.values import dataclass
 from grid.crews import Crew
 
 

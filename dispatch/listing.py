@@ -9,7 +9,7 @@ what is quicker: to read on until enough is counted, or to gather.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from dispatch.filters import IncidentFilter, Where, where_of, words_of
 from dispatch.moves import TASK_OPEN, TaskState
 from dispatch.scope import Scope
+from grid.core.values import dataclass
 
 SORTS = {
     "reported_at": "i.reported_at asc, i.id",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from dispatch.boxes import boxes, cleaned_film, handlers
@@ -16,6 +15,7 @@ from dispatch.documents import cleaned_document
 from dispatch.recordings import begins_like_mp3, cleaned_recording
 from dispatch.webm import cleaned_webm, film_or_sound
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 HEAD_BYTES = 4096
 PHOTO, VOICE, VIDEO, DOCUMENT = "photo", "voice", "video", "document"

@@ -8,10 +8,10 @@ Sources: domain 3.2 to 3.4; rows marked [G] are Gridward's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from dispatch.clocks import ClockKind
+from grid.core.values import dataclass
 
 
 class State(StrEnum):

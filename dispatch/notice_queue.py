@@ -9,7 +9,6 @@ silently. Nothing here commits: each function is one transaction of the worker's
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ from dispatch.notice_models import Delivery
 from dispatch.notice_timing import parse_quiet_hours, pause_after, quiet_until
 from grid.core.errors import Conflict, NotFound
 from grid.core.settings import NoticeSettings
+from grid.core.values import dataclass
 
 # The class of the advisory locks that living workers hold on their ids.
 WORKER_LOCK = 7_305_116

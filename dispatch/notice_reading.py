@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from dispatch.models import Notice
 from dispatch.notice_models import PushSubscription
 from dispatch.notice_queue import Batch
 from grid.core.errors import NotFound
+from grid.core.values import dataclass
 
 _ROWS = text(
     "select d.id, d.urgent, d.payload, n.kind, n.detail, told.number, told.category_code,"

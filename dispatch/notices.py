@@ -8,7 +8,6 @@ told. An advisory lock lets one worker spread at a time. Nothing here commits or
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +22,7 @@ from dispatch.moves import ENDED
 from dispatch.notice_models import Delivery
 from dispatch.resident_templates import ENDINGS, TURNS, turn_of
 from grid.core.settings import NoticeSettings
+from grid.core.values import dataclass
 
 SPREAD_LOCK = 7_305_115
 BATCH = 500

@@ -6,7 +6,6 @@ What is read here is bounded by what a screen can show, whatever the number of i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from dispatch.likeness import LikenessRules, Report, rank
 from dispatch.reading import OPEN_STATUSES, IncidentFilter, where_of
 from dispatch.scope import Scope
 from grid.core.crs import to_plane
+from grid.core.values import dataclass
 from grid.shifts import off_shift
 
 # More marks than this are counted together by the server; fewer go out one by one.

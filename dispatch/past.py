@@ -8,7 +8,7 @@ yet, so the newest incidents stand where they stand.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from dispatch.routing import Routed
 from dispatch.standing import advance, stage_limits
 from grid.book import Ground
 from grid.core.bulk import copy_rows
+from grid.core.values import dataclass
 
 JSON_COLUMNS = frozenset({"geocoding", "reason", "facts", "clocks", "detail"})
 # A report without a place that nobody could ask about is refused after so long.

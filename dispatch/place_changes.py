@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -20,6 +19,7 @@ from grid.core.crs import to_plane
 from grid.core.datums import to_wgs84
 from grid.core.errors import BadInput
 from grid.core.settings import TownSettings
+from grid.core.values import dataclass
 from grid.reach import ON_BOUNDARY_M, Reach
 
 # What a found place may wander without being another one.

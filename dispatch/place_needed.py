@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from dispatch.placing import find_place
 from dispatch.steps import Actor, Asked, PlaceGiven, fix_place, make_move
 from grid.book import Ground
 from grid.core.errors import BadInput, Conflict
+from grid.core.values import dataclass
 from grid.geocode.fold import fold
 from grid.geocode.learned import Lesson, known_name, lesson, specific
 from grid.learning import forget, learn

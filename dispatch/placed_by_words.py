@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from dispatch.placement import Placement
@@ -98,7 +97,7 @@ def from_answer(
         segments=parts,
         flags=("corrected",) if answer.corrections else (),
     )
-    beyond_m = beyond_m_of(Reach(ground.boundary, settings.reach_m), x, y)
+    beyond_m = Reach(ground.boundary, settings.reach_m).point_beyond_m(x, y)
     if beyond_m > ON_BOUNDARY_M:
         return replace(
             found,
@@ -224,8 +223,3 @@ def label_of(answer: Answer) -> str:
     if answer.candidates:
         return answer.candidates[0].label
     return answer.street
-
-
-def beyond_m_of(reach: Reach, x: float, y: float) -> float:
-    """How far a place in the plane lies beyond the town's boundary, metres; 0 inside."""
-    return float(reach.beyond_m(np.array([x]), np.array([y]))[0])

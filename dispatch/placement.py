@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import shapely
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from dispatch.models import Incident
 from dispatch.reasons import Reason
+from grid.core.values import dataclass
 from grid.locate import GridRef, Located
 
 

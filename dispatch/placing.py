@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from dispatch.placed_by_words import (
-    beyond_m_of,
     candidates_of,
     from_answer,
     label_of,
@@ -127,7 +126,7 @@ def _from_point(
     if located is None or not _of_town(reach, located, x, y, given.by_hand):
         distance = None if located is None else round(located.distance_m)
         datum = _other_datum(session, ground, settings, at, given)
-        beyond_m = beyond_m_of(reach, x, y) if located else 0.0
+        beyond_m = reach.point_beyond_m(x, y) if located else 0.0
         why = reason("place.point_outside", distance_m=distance, datum=given.datum)
         if beyond_m > ON_BOUNDARY_M:
             why = reason("place.point_beyond", beyond_m=round(beyond_m), datum=given.datum)
@@ -202,8 +201,7 @@ def _in_reach(session: Session, reach: Reach, at: datetime, x: float, y: float) 
 
 
 def _of_town(reach: Reach, located: Located, x: float, y: float, by_hand: bool) -> bool:
-    distance_m = np.array([located.distance_m])
-    return bool(reach.holds(np.array([x]), np.array([y]), distance_m, by_hand)[0])
+    return reach.holds_point(x, y, located.distance_m, by_hand)
 
 
 def _finite(value: float) -> bool:

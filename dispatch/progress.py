@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from dispatch import clocks as clock_steps
 from dispatch.clocks import Clock, ClockKind
@@ -30,17 +30,17 @@ def _with(facts: Facts, overdue: bool, extensions: int) -> Facts:
     # Nearly always nothing has changed, and a copy of so many fields is what a move costs most.
     if (facts.overdue, facts.extensions) == (overdue, extensions):
         return facts
-    return replace(facts, overdue=overdue, extensions=extensions)
+    return facts.but(overdue=overdue, extensions=extensions)
 
 
 def facts_after(
     step: Step, facts: Facts, actor: Actor, given: Given, rules: Rules, now: datetime
 ) -> Facts:
     """The facts once the step is made."""
-    after = replace(facts, state=step.to_state)
+    changes: dict[str, Any] = {"state": step.to_state}
     for effect in step.move.effects:
-        after = EFFECTS[effect](after, facts, actor, given, rules, now)
-    return after
+        changes |= EFFECTS[effect](facts, actor, given, rules, now)
+    return facts.but(**changes)
 
 
 def clocks_after(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dispatch.reading import OPEN_STATUSES
+from grid.core.values import dataclass
 
 # A place to the nearest ten metres or so: enough to find it, too little for one door.
 PLACES = 4

@@ -7,7 +7,6 @@ tasks and evidence are those of the page alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ from dispatch.listing import SORTS as SORTS
 from dispatch.listing import Span, count_limit, page_of_ids
 from dispatch.scope import Scope
 from grid.core.errors import BadInput, NotFound
+from grid.core.values import dataclass
 
 LONGEST_PAGE = 500
 OPEN_STATUSES = (

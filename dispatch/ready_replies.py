@@ -6,7 +6,6 @@ First contents in `dispatch/data/ready_replies.csv`. They are plain words: nothi
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from dispatch.models import Category
 from dispatch.moves import MOVES, TASK_MOVES
 from dispatch.reply_models import ReadyReply
 from grid.core.errors import BadInput, NotFound
+from grid.core.values import dataclass
 from grid.models import Unit
 
 SHIPPED = Path(__file__).parent / "data" / "ready_replies.csv"

@@ -5,8 +5,10 @@ Sentences are made in `api`, in the reader's language, from `reason.<code>`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from grid.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

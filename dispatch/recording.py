@@ -8,7 +8,6 @@ more in the server than its work in PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -22,6 +21,7 @@ from dispatch.chase_rules import Occasion
 from dispatch.incidents import LIVE_CHANNEL, Line, chained
 from dispatch.models import History, Incident, Notice, Reporter, Task
 from grid.core.database import Base
+from grid.core.values import dataclass
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _TABLES: dict[str, type[Base]] = {

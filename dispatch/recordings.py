@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from dispatch.boxes import plain_note
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 _MOST_NOTES = 40
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

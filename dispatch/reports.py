@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dispatch.catalogue import Catalogue, CategoryFacts, ChannelFacts
+from dispatch.catalogue import CategoryFacts, ChannelFacts
+from dispatch.desk import Known
 from dispatch.placement import GivenPoint
 from dispatch.standing import Standing
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 LONGEST_TEXT = 10_000
 # A report's clock may run a little ahead of ours, never more.
@@ -51,11 +52,14 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class JustTaken:
-    """What is known of an incident that was taken in a moment ago, so that its answer reads nothing again."""
+    """What is known of an incident that was taken in a moment ago, so that its answer reads nothing again.
+
+    `known` is what it was decided by.
+    """
 
     row: dict[str, Any]
     standing: Standing
-    catalogue: Catalogue
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from sqlalchemy.orm import Session
 from dispatch.models import Category
 from dispatch.notice_models import ResidentTemplate
 from grid.core.errors import BadInput, NotFound
+from grid.core.values import dataclass
 
 SHIPPED = Path(__file__).parent / "data" / "resident_templates.csv"
 KINDS = ("taken_on", "finished", "refused", "delayed", "question")

@@ -8,11 +8,10 @@ waits in a queue of the dispatcher, never nowhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dispatch.catalogue import CategoryFacts
 from dispatch.placement import Placement
 from dispatch.reasons import Reason, reason
+from grid.core.values import dataclass
 from grid.crews import Answering, Crew
 
 

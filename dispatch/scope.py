@@ -7,12 +7,13 @@ or far, and the tasks of all these people. It is read anew for every request: a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from grid.core.values import dataclass
 
 Reach = Literal["all", "person", "unit", "line"]
 # Keeps PostgreSQL from turning a question about one incident into one about all tasks there are.

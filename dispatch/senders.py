@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import threading
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pywebpush import WebPusher
 
 from dispatch.doors import Network, NoAnswer, check_door, post
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 LOG = logging.getLogger("gridward.senders")
 SENT, FAILED, UNCERTAIN, GONE = "sent", "failed", "uncertain", "gone"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from dispatch import clocks as clock_steps
@@ -18,6 +19,7 @@ from dispatch.progress import Clocks, clocks_after, facts_after, facts_now
 from dispatch.workflow import check_move
 from dispatch.worktime import Limit, WorkCalendar, add
 from grid.core.errors import NotFound
+from grid.core.values import dataclass
 
 _STAGES = LimitTable(seed_stage_rules())
 TASK_STAGE = "task"
@@ -72,22 +74,23 @@ def clocks_at(standing: Standing, now: datetime, calendar: WorkCalendar) -> list
 
 
 def _clock_at(clock: Clock, now: datetime, calendar: WorkCalendar) -> dict[str, Any]:
+    shown = clock_steps.read_clock(clock, now, calendar)
     return {
         "kind": clock.kind.value,
         "value": clock.limit.value,
         "unit": clock.limit.unit.value,
         "started_at": clock.started_at,
         "stopped_at": clock.stopped_at,
-        "due_at": clock_steps.due_at(clock, calendar),
-        "amber_at": clock_steps.due_at(clock, calendar, clock_steps.AMBER_SHARE),
+        "due_at": shown.due_at,
+        "amber_at": shown.amber_at,
         "paused_for": [pause.why for pause in clock.pauses if pause.until is None],
-        "used_minutes": round(clock_steps.used_minutes(clock, now, calendar), 2),
-        "allowed_minutes": clock_steps.allowed_minutes(clock, calendar),
+        "used_minutes": round(shown.used_minutes, 2),
+        "allowed_minutes": shown.allowed_minutes,
         "extensions": clock.extensions,
         "round": clock.round,
-        "lamp": clock_steps.clock_lamp(clock, now, calendar).value,
+        "lamp": shown.lamp.value,
         "governs": False,
-        "unofficial": clock_steps.unofficial(clock, calendar),
+        "unofficial": shown.unofficial,
     }
 
 
@@ -105,16 +108,23 @@ def stage_limits(
     """
     day = now.astimezone(calendar.zone).date()
     urgency = category.urgency if category else None
+    limits = dict(_stage_limits(stages, day, urgency))
+    if condition is not None:
+        limits[ClockKind.DISPOSAL] = condition.limit
+    if reply is not None:
+        limits[ClockKind.REPLY] = reply
+    return limits
+
+
+@lru_cache(maxsize=64)
+def _stage_limits(stages: LimitTable, day: date, urgency: str | None) -> Mapping[ClockKind, Limit]:
+    """The limits of the stages that have one on a day; asked for each move, and the same all day."""
     limits: dict[ClockKind, Limit] = {}
     for kind in ClockKind:
         try:
             limits[kind] = stages.find(kind.value, day, urgency=urgency).limit
         except NotFound:
             continue
-    if condition is not None:
-        limits[ClockKind.DISPOSAL] = condition.limit
-    if reply is not None:
-        limits[ClockKind.REPLY] = reply
     return limits
 
 

@@ -8,7 +8,6 @@ stands beside it and is forgotten with the positions of shifts (`dispatch/attend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlalchemy.orm import Session
 from dispatch.done_moment import FIELD_ROLES
 from dispatch.field_models import StepPlace
 from grid.core.bulk import ewkt_point
+from grid.core.values import dataclass
 
 AT_THE_SPOT = frozenset(
     {

@@ -7,7 +7,7 @@ does next by itself follows in the same transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,7 @@ from dispatch.standing import Standing, from_json
 from dispatch.work import Work
 from grid.core.database import ask
 from grid.core.errors import BadInput, Conflict
+from grid.core.values import dataclass
 
 PLACE_CONFIDENCE_BY_HAND = 1.0
 _UNIT_OF = "select u.id, u.name from staff s join unit u on u.id = s.unit_id where s.id = %s"

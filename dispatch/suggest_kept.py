@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from dispatch.suggest_learned import LearnedModel, from_bytes, to_bytes, togethe
 from dispatch.suggest_models import SuggestionModel
 from dispatch.suggest_training import LEAST_CASES, MOST_CASES, Case, train
 from grid.core.errors import Conflict
+from grid.core.values import dataclass
 
 KEPT = 3
 """So many models are kept whole; of older ones only the figures."""

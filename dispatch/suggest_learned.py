@@ -19,7 +19,6 @@ import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from dispatch.suggest import Source, Suggestion, suggest
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 Floats = NDArray[np.float32]
 LONGEST_PIECE = 3

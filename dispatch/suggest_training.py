@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from dispatch.suggest_learned import (
     said_of,
     together,
 )
+from grid.core.values import dataclass
 
 LEAST_CASES = 300
 LEAST_OF_ONE = 5

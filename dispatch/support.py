@@ -7,7 +7,6 @@ get neither a stranger's words nor a say in the result. Whom the desk itself has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
@@ -19,6 +18,7 @@ from dispatch.duplicate_models import Repeat
 from dispatch.incidents import Line
 from dispatch.models import Incident, Reporter
 from grid.core.errors import Conflict
+from grid.core.values import dataclass
 
 CHANNEL = "citizen"
 

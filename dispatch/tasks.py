@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from dispatch import incidents
 from dispatch.facts import Facts
 from dispatch.linkage import Helper
 from dispatch.moves import TaskState
+from grid.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ def offers_of(
 def facts_with(facts: Facts, offers: Sequence[Offer]) -> Facts:
     """The facts once the helpers among the offers have their tasks."""
     helpers = [offer for offer in offers if not offer.lead]
+    if not helpers:
+        return facts
     people = {f"staff:{offer.staff_id}" for offer in helpers if offer.staff_id is not None}
     lapsed = sum(offer.state is TaskState.LAPSED for offer in helpers)
     return replace(

@@ -8,11 +8,11 @@ without knowing the length, so segments and clusters may have none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from dispatch.boxes import plain_note
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 HEAD, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _INFO, _TRACKS, _TAGS, _ATTACHMENTS = 0x1549A966, 0x1654AE6B, 0x1254C367, 0x1941A469

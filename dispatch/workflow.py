@@ -7,13 +7,13 @@ has changed, and a stranger only that the move is not theirs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dispatch.facts import SYSTEM, THE_SYSTEM, Actor, Facts, Given, Rules, Step
 from dispatch.guards import GUARDS, Moment
 from dispatch.moves import MOVES, TASK_MOVES, Move, State, TaskMove, TaskState
 from grid.core.errors import BadInput, Conflict, NotAllowed, Trouble
+from grid.core.values import dataclass
 
 __all__ = [
     "SYSTEM",
@@ -58,7 +58,8 @@ def check_move(
 def allowed(actor: Actor, facts: Facts, rules: Rules, now: datetime) -> tuple[str, ...]:
     """Names of the moves this actor may make now, in the order of the table; what each needs is in its row."""
     asking = _Asking.of(actor, facts, rules, now)
-    return tuple(name for name in _FROM[facts.state] if _refuse(name, asking) is None)
+    theirs = (name for name in _FROM[facts.state] if MOVES[name].who & asking.words)
+    return tuple(name for name in theirs if _refuse(name, asking) is None)
 
 
 def check_task_move(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -27,8 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 
 MINUTE_US = 60_000_000
+_MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OFFICE_HOURS: tuple[tuple[int, int], ...] = ((8 * 60, 12 * 60), (14 * 60, 18 * 60))
 Instants = NDArray[np.int64]
@@ -345,7 +347,7 @@ def to_us(moment: datetime) -> int:
     """Aware datetime → microseconds since 1970 UTC. Raises BadInput time.naive."""
     if moment.tzinfo is None:
         raise BadInput("time.naive", "at", at=moment.isoformat())
-    return (moment - EPOCH) // timedelta(microseconds=1)
+    return (moment - EPOCH) // _MICROSECOND
 
 
 def from_us(instant: int, zone: ZoneInfo) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.orm import Session
 
 from grid.core.errors import NotFound
+from grid.core.values import dataclass
 from grid.models import HOLDINGS, POSTS
 from grid.shifts import off_shift
 

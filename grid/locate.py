@@ -12,7 +12,7 @@ areas belongs to the lower code.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from grid.change_counts import Marks, read_marks
+from grid.core.values import dataclass
 from grid.crews import Crew
 from grid.kept_crews import crew_in_memory, crew_kept
 from grid.kept_ground import KeptGround, Streets, kept_ground

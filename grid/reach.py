@@ -8,6 +8,7 @@ unless a person set it by hand within the boundary.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import shapely
@@ -43,6 +44,12 @@ class Reach:
         found[away] = shapely.distance(self.boundary, shapely.points(x_m[away], y_m[away]))
         return found
 
+    def point_beyond_m(self, x_m: float, y_m: float) -> float:
+        """`beyond_m` of one point."""
+        if self.boundary is None or shapely.contains_xy(self.boundary, x_m, y_m):
+            return 0.0
+        return float(self.beyond_m(np.array([x_m]), np.array([y_m]))[0])
+
     def holds(
         self, x_m: Floats, y_m: Floats, distance_m: Floats, by_hand: bool = False
     ) -> NDArray[np.bool_]:
@@ -53,6 +60,14 @@ class Reach:
         inside = self.beyond_m(x_m, y_m) <= ON_BOUNDARY_M
         return inside & np.isfinite(distance_m) if by_hand else inside & near
 
+    def holds_point(self, x_m: float, y_m: float, distance_m: float, by_hand: bool = False) -> bool:
+        """`holds` of one point."""
+        near = distance_m <= self.reach_m
+        if self.boundary is None:
+            return near
+        inside = self.point_beyond_m(x_m, y_m) <= ON_BOUNDARY_M
+        return inside and (isfinite(distance_m) if by_hand else near)
+
 
 def read_boundary(session: Session, epsg: int) -> shapely.Geometry | None:
     """The town's boundary in the plane, None where none was imported."""
@@ -61,4 +76,7 @@ def read_boundary(session: Session, epsg: int) -> shapely.Geometry | None:
     )
     if stored is None:
         return None
-    return shapely.make_valid(geometries_to_plane([shapely.from_wkb(bytes(stored))], epsg)[0])
+    boundary = shapely.make_valid(geometries_to_plane([shapely.from_wkb(bytes(stored))], epsg)[0])
+    # Each report's place is asked of it.
+    shapely.prepare(boundary)
+    return boundary

@@ -5,7 +5,6 @@ Only reads. Geometry EPSG:4326, moments aware. Nothing of reporters nor their wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 from dispatch.attendance import COVERED_SHARE
 from dispatch.reading import IncidentFilter, where_of
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 from maps.export_filters import Wanted, reading
 from maps.layers import LAYERS
 

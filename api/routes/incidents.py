@@ -37,6 +37,7 @@ from dispatch import evidence as evidence_store
 from dispatch import place_needed, reading, steps
 from dispatch.candidate_owners import with_owners
 from dispatch.chasing import chases_of
+from dispatch.desk import Known
 from dispatch.media import DOCUMENT, HEAD_BYTES, PDF, VIDEO, likely_kind
 from dispatch.merging import parts_of
 from dispatch.placement import GivenPoint
@@ -73,7 +74,7 @@ class Shape:
         if self._account is None:
             return incident_out(row, self._language, self._now, with_people=False)
         if self._moves is None:
-            catalogue = taken.catalogue if taken else None
+            catalogue = taken.known.catalogue if taken else None
             actor, desk = actor_of(self._account), self._services.desk
             self._moves = steps.MoveList(self._session, desk, actor, self._now, catalogue)
         moves = self._moves.of(row, taken.standing if taken else None)
@@ -84,8 +85,8 @@ class Shape:
         shown = self(taken.row, taken)
         if self._account is None:
             return shown
-        self._name_owners(taken.row, shown, self._account)
-        clocks = clocks_at(taken.standing, self._now, taken.catalogue.calendar)
+        self._name_owners(taken.row, shown, self._account, taken.known)
+        clocks = clocks_at(taken.standing, self._now, taken.known.catalogue.calendar)
         return {**shown, "clocks": clocks, "chases": [], "merged": []}
 
     def whole(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +94,8 @@ class Shape:
         shown = self(row)
         if self._account is None:
             return shown
-        self._name_owners(row, shown, self._account)
-        _, catalogue = self._services.desk.read(self._session)
+        ground, catalogue = self._services.desk.read(self._session)
+        self._name_owners(row, shown, self._account, Known(ground, catalogue, None))
         standing = from_json(row["facts"], row["clocks"])
         return {
             **shown,
@@ -103,20 +104,26 @@ class Shape:
             "merged": [merged_part(part) for part in parts_of(self._session, row["id"])],
         }
 
-    def _name_owners(self, row: dict[str, Any], shown: dict[str, Any], account: Account) -> None:
+    def _name_owners(
+        self,
+        row: dict[str, Any],
+        shown: dict[str, Any],
+        account: Account,
+        known: Known,
+    ) -> None:
         """Who would answer at each candidate of one that waits for its place."""
         if row["queue"] != place_needed.QUEUE or not shown["candidates"]:
             return
-        ground, catalogue = self._services.desk.read(self._session)
-        if ground is not None:
+        if known.ground is not None:
             shown["candidates"] = with_owners(
                 self._session,
-                ground,
+                known.ground,
                 self._services.settings.town,
                 shown["candidates"],
-                catalogue.category(row["category_code"]),
+                known.catalogue.category(row["category_code"]),
                 self._now,
                 with_people=account.may("see_people"),
+                marks=known.marks,
             )
 
 

@@ -291,7 +291,8 @@ def _after_street(marked: str, first: re.Match[str]) -> int:
 
 def _span(text: _Text, parsed: Parsed) -> str | None:
     marked = text.marked
-    gates = w.GATES_RE.search(marked)
+    # Their patterns try every name at every letter: without its word none of them can fit.
+    gates = w.GATES_RE.search(marked) if "门" in marked else None
     if gates:
         head = re.search(rf"({w.PLACE_WITH_PARTS}|{w.LANDMARK})$", marked[: gates.start()])
         first = re.search("[\ue000-\ue3ff]", marked[: gates.start()])
@@ -299,7 +300,9 @@ def _span(text: _Text, parsed: Parsed) -> str | None:
         parsed.landmark = _place(text, *head.span()) if head else None
         parsed.street = text.street(first.group(0)) if first else None
         return marked[gates.end() :]
-    for pattern in (w.SPAN_RE, w.BETWEEN_RE):
+    for pattern, word in ((w.SPAN_RE, w.SPAN_WORD_RE), (w.BETWEEN_RE, w.BETWEEN_WORD_RE)):
+        if word.search(marked) is None:
+            continue
         for m in pattern.finditer(marked):
             one, two = (m.span(2), m.span(3)) if pattern is w.SPAN_RE else (m.span(1), m.span(2))
             before = marked[: m.start()]

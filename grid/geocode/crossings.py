@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import shapely
 
+from grid.core.values import dataclass
 from grid.geocode.lines import Point, StreetLines, length
 
 TOGETHER_M = 60.0

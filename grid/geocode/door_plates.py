@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from grid.core.values import dataclass
 from grid.geocode.lines import Point, StreetLines, aside, at, length
 from grid.geocode.numbers import HouseNumber
 

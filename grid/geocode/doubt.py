@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from grid.core.values import dataclass
 from grid.geocode.lines import Point
 from grid.geocode.model import Answer
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from grid.core.values import dataclass
 from grid.geocode.gazetteer import Gazetteer
 from grid.geocode.lines import COMPASS, STEP_ASIDE_M, Point, aside, at, walk
 from grid.geocode.model import Correction, Floats

@@ -6,8 +6,9 @@ Built from plain columns in a few seconds for 100,000 door plates and 10,000 str
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from grid.core.values import dataclass
 from grid.geocode.columns import (
     Named,
     all_names,

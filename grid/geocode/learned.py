@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from grid.core.values import dataclass
 from grid.geocode import words as w
 from grid.geocode.chain import geocode
 from grid.geocode.door_plates import by_plate

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import shapely
 
+from grid.core.values import dataclass
 from grid.geocode.model import Floats
 
 Point = tuple[float, float]

@@ -6,10 +6,12 @@ All coordinates are plane metres (x east, y north) in the town's one metric CRS;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 import numpy as np
 from numpy.typing import NDArray
+
+from grid.core.values import dataclass
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

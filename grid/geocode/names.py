@@ -7,9 +7,10 @@ names beginning so are; a text of 30 characters costs some 30 look-ups, however 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
+from grid.core.values import dataclass
 from grid.geocode.fold import fold, has_cjk, latin_key
 
 STREET, PLACE, COMMUNITY = 0, 1, 2

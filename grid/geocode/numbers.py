@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from grid.core.values import dataclass
 
 _DIGITS = {**{c: i for i, c in enumerate("零一二三四五六七八九")}, "〇": 0, "两": 2, "○": 0}
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from grid.core.values import dataclass
 from grid.geocode.model import Correction, Reading
 from grid.geocode.numbers import HouseNumber
 

@@ -8,11 +8,11 @@ Names are kept as 64-bit hashes in sorted arrays, 12 bytes for each deletion.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grid.core.values import dataclass
 from grid.geocode.fold import has_cjk
 from grid.geocode.sounds import look_alike, near_sound, same_sound, sound_keys
 

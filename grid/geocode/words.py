@@ -81,8 +81,10 @@ GATES_RE = re.compile(rf"({_GATE})(?:到|至|与|和)({_GATE})(?:之间)?")
 SPAN_RE = re.compile(
     rf"(从|自|由)?({END})(?:起)?\s*(?:到|至|~|-)\s*({END})(?:之间|止|路段|这一段|这段|那一段|那段|一段|区间|段|一带)?"
 )
+SPAN_WORD_RE = re.compile("[到至~-]")
 MAIN_BEHIND_RE = re.compile(r"(?:路上|路)?的([\ue000-\ue3ff])\1*")
 BETWEEN_RE = re.compile(rf"({END})(?:与|和|、|跟)({END})(?:之间|中间)")
+BETWEEN_WORD_RE = re.compile("[之中]间")
 
 KM_RE = re.compile(r"k\s*(\d{1,4})\s*\+\s*(\d{1,3})")
 KM_WORDS_RE = re.compile(

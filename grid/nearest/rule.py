@@ -16,13 +16,13 @@ The bulk index and these functions run the same compiled arithmetic, so they agr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grid.core.errors import BadInput
+from grid.core.values import dataclass
 from grid.nearest import kernels
 
 EQUAL_M = kernels.EQUAL_M

@@ -22,7 +22,8 @@ from dispatch.steps import wake
 from grid.core.errors import Trouble
 from grid.core.values import dataclass
 
-TELL_BATCH = 20_000
+# Whoever moves one of these waits for the whole batch: half a second at most.
+TELL_BATCH = 5_000
 WAKE_BATCH = 200
 
 

@@ -21,6 +21,8 @@ Box = tuple[float, float, float, float]
 COLUMNS = ("street", "class", "grid_left", "grid_right")
 # Lines of a strip stand in the order of their southern ends, so that neighbours mostly share a block.
 STRIP_M = 1000.0
+# More than the whole world of EPSG:3857 from south to north.
+_BEYOND_M = 1e8
 BLOCK = 64
 # Beyond so many boxes at once, reading everything is quicker.
 MANY_BOXES = 1000
@@ -168,17 +170,29 @@ def _arranged(
     newest: int, changes: Changes, numbers: dict[str, int], found: _Rows, rows: Ints
 ) -> LineColumns:
     """The chosen rows in their steady order, with a box around each block of lines."""
+    order = _steady_order(found.boxes[rows], found.ids[rows])
+    rows = rows[order]
     boxes = found.boxes[rows]
-    order = np.lexsort((found.ids[rows], boxes[:, 1], np.floor(boxes[:, 0] / STRIP_M)))
-    rows, boxes = rows[order], boxes[order]
     counts = np.diff(found.starts)[rows]
     starts = _starts(counts)
     vertices = np.repeat(found.starts[rows] - starts[:-1], counts) + np.arange(starts[-1])
     blocks = _joined(boxes[:, :2], boxes[:, 2:], np.arange(0, len(rows), BLOCK))
     return LineColumns(
-        newest, changes, tuple(numbers), found.ids[rows], found.wording[rows], found.coords[vertices],
+        newest, changes, tuple(numbers), found.ids[rows], found.wording[rows], np.take(found.coords, vertices, axis=0),
         starts, boxes, blocks,
     )  # fmt: skip
+
+
+def _steady_order(boxes: Floats, ids: Ints) -> Ints:
+    """Strip by strip from the west, each from the south, equal places by id: what was in order already costs little."""
+    places = np.floor(boxes[:, 0] / STRIP_M) * _BEYOND_M + boxes[:, 1]
+    order = np.argsort(places, kind="stable")
+    sorted_places = places[order]
+    equal = sorted_places[1:] == sorted_places[:-1]
+    tied = np.flatnonzero(np.append(equal, False) | np.append(False, equal))
+    # Sorting all by place and id at once would be most of all the work after a change.
+    order[tied] = order[tied][np.lexsort((ids[order[tied]], sorted_places[tied]))]
+    return order
 
 
 def _joined(low: Floats, high: Floats, firsts: Ints) -> Floats:

@@ -20,7 +20,6 @@ from api.import_desk import ImportDesk
 from api.kept_tiles import DRAWERS, KeptTiles
 from api.limits import RateLimits
 from api.live import LiveFeed
-from api.loop_connections import LoopConnections
 from api.metrics import Metrics, RequestTimes
 from api.ogc import mount_ogc
 from api.oidc import Provider
@@ -67,7 +66,6 @@ from api.shared_question import SharedQuestion
 from api.tile_door import TileDoor
 from grid.core.connections import Connections, reading_conninfo
 from maps.export_formats import load_writers
-from maps.tiles import LINE_STATEMENTS
 
 STATIC = Path(__file__).parent / "static"
 # Libraries of exports are loaded beside the work, when the rush after a start is over.
@@ -90,6 +88,7 @@ def make_app(services: Services | None = None) -> FastAPI:
         await feed.start()
         # The first report of the day must not wait for the gazetteer.
         await anyio.to_thread.run_sync(app.state.services.warm)
+        await anyio.to_thread.run_sync(app.state.tiles.warm)
         writers = asyncio.create_task(_writers_loaded())
         # What is there now stays: looking through it for what could go takes a third of a second of somebody's request.
         gc.freeze()
@@ -120,11 +119,7 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.connections = Connections(conninfo, database.pool_size)
     app.state.question = SharedQuestion(conninfo, ASKED)
     believed = Believed(app.state.question, app.state.services.engine)
-    app.state.tiles = KeptTiles(
-        app.state.services.engine,
-        Connections(conninfo, DRAWERS + 1),
-        LoopConnections(conninfo, LINE_STATEMENTS),
-    )
+    app.state.tiles = KeptTiles(app.state.services.engine, Connections(conninfo, DRAWERS + 1))
     route = tiles.router.routes[0]
     app.add_middleware(TileDoor, tiles=app.state.tiles, believed=believed, route=route)
     web = app.state.services.settings.web

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event
 
 from api.permissions import REACH, may
 from api.shared_question import Row, SharedQuestion
-from maps.tiles import NEWEST
+from maps.line_tiles import NEWEST
 
 BELIEVED_S = 0.25
 # So many keys are more than a town has open at once; beyond, all are asked anew.

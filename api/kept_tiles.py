@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -15,12 +16,17 @@ import psycopg
 from sqlalchemy import Engine
 
 from api.layers import keep_territory_if_free, keep_tile_lines_now
-from api.loop_connections import LoopConnections
 from grid.core.connections import Connections
-from maps.tiles import Tile, change_question, ground_mark, line_question, make_tile, newest_change
+from grid.tile_columns import LineColumns
+from maps.kept_lines import KeptLines
+from maps.line_tiles import LAYERS, Rows, draw_lines, newest_change, rows_of, shown_in
+from maps.tiles import Tile, ground_mark, make_tile
 
+LOG = logging.getLogger("gridward")
 # One drawing a core and one that waits for the disk: more would only take connections from everything else.
 DRAWERS = 3
+# So few lines are drawn before a thread would have begun; the event loop waits for a quarter of a millisecond.
+FEW_LINES = 1_000
 KEPT_BYTES = 64 * 1024 * 1024
 # Shorter ones are one packet anyway.
 PACKED_FROM_BYTES = 1_200
@@ -48,24 +54,29 @@ class Made:
 
 
 class KeptTiles:
-    """The tiles of one server process; the least used go first. Incidents are never kept: readers differ.
-
-    `drawing` must have the statements of `maps.tiles.LINE_STATEMENTS`.
-    """
+    """The tiles of one server process; the least used go first. Incidents are never kept: readers differ."""
 
     def __init__(
-        self,
-        engine: Engine,
-        connections: Connections,
-        drawing: LoopConnections,
-        most_bytes: int = KEPT_BYTES,
+        self, engine: Engine, connections: Connections, most_bytes: int = KEPT_BYTES
     ) -> None:
-        self._engine, self._connections, self._drawing = engine, connections, drawing
+        self._engine, self._connections = engine, connections
+        self._lines = KeptLines(connections)
         self._most, self._room = most_bytes, anyio.CapacityLimiter(DRAWERS)
         self._kept: OrderedDict[tuple[str, Tile], Made] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
         self.made = 0
+
+    def warm(self) -> None:
+        """Reads the lines and loads the compiled loops that draw them, so that the first tile finds both ready."""
+        try:
+            lines = self._lines.as_new_as(0)
+        except psycopg.Error as error:
+            LOG.warning("the lines of map tiles could not be read yet: %s", error)
+            return
+        world = Tile(0, 0, 0)
+        for layer in LAYERS:
+            draw_lines(lines, layer, world, rows_of(lines, world)[:1])
 
     def find(self, layer: str, tile: Tile, newest: int) -> Made | None:
         """A kept tile of lines that is as new as the newest change of all. One of ground is always looked at."""
@@ -84,24 +95,30 @@ class KeptTiles:
         # Read before the lines: should something change in between, the tile is newer than it says, never older.
         if newest is None:
             newest = await anyio.to_thread.run_sync(self._newest_drawn, limiter=self._room)
-        async with self._room:
-            return await self._of_lines(layer, tile, newest)
+        lines = self._lines.now
+        if lines is None or lines.newest < newest:
+            lines = await anyio.to_thread.run_sync(
+                self._lines.as_new_as, newest, limiter=self._room
+            )
+        found = self._known(layer, tile)
+        if found is not None and not lines.changes.within(shown_in(tile), found.newest):
+            found.newest = max(found.newest, lines.newest)
+            return found
+        rows = rows_of(lines, tile)
+        if len(rows) <= FEW_LINES:
+            return self._of_lines(lines, layer, tile, rows)
+        return await anyio.to_thread.run_sync(
+            self._of_lines, lines, layer, tile, rows, limiter=self._room
+        )
 
     async def pack(self, made: Made) -> None:
         """Makes the gzip of a tile that is worth it."""
         if made.packed is None and len(made.body) >= PACKED_FROM_BYTES:
             await anyio.to_thread.run_sync(made.pack, limiter=self._room)
 
-    async def _of_lines(self, layer: str, tile: Tile, newest: int) -> Made:
-        found = self._known(layer, tile)
-        if found is not None:
-            if found.newest >= newest:
-                return found
-            if await self._drawing.value(*change_question(tile, found.newest)) is None:
-                found.newest = newest
-                return found
-        body = await self._drawing.value(*line_question(layer, tile))
-        return self._keep(layer, tile, tagged(body or b"", newest=newest))
+    def _of_lines(self, lines: LineColumns, layer: str, tile: Tile, rows: Rows) -> Made:
+        body = draw_lines(lines, layer, tile, rows)
+        return self._keep(layer, tile, tagged(body, newest=lines.newest))
 
     def _newest_drawn(self) -> int:
         """The number of the newest change of lines, when what was pending is drawn."""
@@ -125,7 +142,6 @@ class KeptTiles:
     def close(self) -> None:
         """Ends the connections."""
         self._connections.close()
-        self._drawing.close()
 
     def forget(self) -> None:
         """Keeps nothing any more."""

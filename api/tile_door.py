@@ -57,8 +57,11 @@ class TileDoor:
         asked = tile_of(scope["path"])
         if asked is None or scope["method"] != "GET":
             return None
-        # Of a header that comes twice the first counts, as everywhere.
-        given = {name: value for name, value in reversed(list(scope["headers"])) if name in _READ}
+        given: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            # Of a header that comes twice the first counts, as everywhere.
+            if name in _READ and name not in given:
+                given[name] = value
         key = key_of(given)
         if key is None:
             return None

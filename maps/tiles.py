@@ -1,4 +1,7 @@
-"""Vector tiles (MVT) of web maps: of a layer's view with every filter, and fast ones of the tables themselves."""
+"""Vector tiles (MVT) of web maps: of a layer's view with every filter, and fast ones of ground and incidents.
+
+Streets are drawn in memory (maps/line_tiles.py).
+"""
 
 from __future__ import annotations
 
@@ -94,81 +97,9 @@ def _encoded(
 
 # ---- the tables' own tiles -------------------------------------------------------------------
 
-# From which zoom on a class of street is drawn.
-_CLASS_FROM = {9: ("trunk", "primary"), 11: ("trunk", "primary", "secondary", "tertiary")}
 # Below this zoom, incidents are counted by squares of a tile instead of drawn one by one.
 SINGLE_FROM = 14
 SQUARES = 64
-# From which zoom on lines keep every bend.
-SHARP_FROM = 13
-# In how many seconds lines must be drawn anew (null: not at all, below 0: first of all), and the newest change that was.
-NEWEST = (
-    "select case when p.first <= statement_timestamp() then -1 when p.first < 'infinity'"
-    " then extract(epoch from p.first - statement_timestamp())::float8 end as due_s,"
-    " coalesce((select max(number) from public.tile_change), 0) as newest"
-    " from (select min(effective_at) as first from public.tile_pending) p"
-)
-_SQUARE = "st_makeenvelope($1, $2, $3, $4, 3857)"
-_AROUND = "st_makeenvelope($5, $6, $7, $8, 3857)"
-_SHAPE = f"st_asmvtgeom({{}}, {_SQUARE}, {EXTENT}, {BUFFER}, true) as geom"
-# In a steady order, so that a tile drawn again is the same to the last byte.
-_LINE_TILES = {
-    "segments": (
-        f"select st_asmvt(t, 'segments', {EXTENT}, 'geom', 'id') from (select segment_id as id, street, class,"  # noqa: S608 (fixed words)
-        f" grid_left, grid_right, {_SHAPE.format('{line}')} from tile_line where geom && {_AROUND}{{only}}"
-        " order by segment_id) t"
-    ),
-    "grids": (
-        f"select st_asmvt(t, 'grids', {EXTENT}, 'geom') from (select code, {_SHAPE.format('g.geom')} from ("  # noqa: S608 (fixed words)
-        "select code, st_collect({line} order by segment_id) as geom from (select segment_id, geom,"
-        " unnest(array[grid_left, nullif(grid_right, grid_left)]) as code"
-        f" from tile_line where geom && {_AROUND}{{only}}) h where code is not null group by code"
-        ") g order by code) t"
-    ),
-}  # fmt: skip
-# How exact lines are, and which: on small scales they lose bends below $9, and only the larger streets ($10) are drawn.
-_EXACT = {
-    "sharp": {"line": "geom", "only": ""},
-    "plain": {"line": "st_simplify(geom, $9, true)", "only": ""},
-    "large": {"line": "st_simplify(geom, $9, true)", "only": " and class = any($10)"},
-}
-_CHANGED = "changed"
-# Each gives one value; by the names that `line_question` and `change_question` give.
-LINE_STATEMENTS = {
-    _CHANGED: "select 1 where exists (select from tile_change where number > $1"
-    " and box && st_makeenvelope($2, $3, $4, $5, 3857))",
-    **{
-        f"{layer} {exact}": words.format(**how)
-        for layer, words in _LINE_TILES.items()
-        for exact, how in _EXACT.items()
-    },
-}
-Question = tuple[str, list[object]]
-
-
-def newest_change(connection: psycopg.Connection) -> int | None:
-    """The number of the newest change of lines; None while lines must be drawn anew first (grid/tile_lines.py)."""
-    row = connection.execute(NEWEST, prepare=True, binary=True).fetchone()
-    due_s, number = row or (-1.0, 0)
-    return None if due_s is not None and due_s <= 0 else int(number)
-
-
-def change_question(tile: Tile, newest: int) -> Question:
-    """Name and values of the statement that has a value when a line within a tile was drawn anew after the change of a number."""
-    return _CHANGED, [newest, *_around(tile)]
-
-
-def line_question(layer: str, tile: Tile) -> Question:
-    """Name and values of the statement that draws `segments` (id, street, class, grid_left, grid_right) or `grids` (code)."""
-    values: list[object] = [*tile.square(), *_around(tile)]
-    if tile.z >= SHARP_FROM:
-        return f"{layer} sharp", values
-    # Half a pixel of a tile drawn at 512.
-    values.append(_unit_m(tile) * 4)
-    classes = next((kinds for zoom, kinds in _CLASS_FROM.items() if tile.z <= zoom), None)
-    if classes is None:
-        return f"{layer} plain", values
-    return f"{layer} large", [*values, f"{{{','.join(classes)}}}"]
 
 
 def ground_mark(connection: psycopg.Connection, tile: Tile) -> str:
@@ -193,15 +124,8 @@ def make_tile(
     return _encoded(connection, layer, query)
 
 
-def _around(tile: Tile) -> Box:
-    """The tile with its buffer, in EPSG:3857."""
-    west, south, east, north = tile.square()
-    more = (east - west) * BUFFER / EXTENT
-    return west - more, south - more, east + more, north + more
-
-
 def _degrees_around(tile: Tile) -> sql.Composable:
-    """The same in EPSG:4326."""
+    """The tile with its buffer, in EPSG:4326."""
     edges = sql.SQL(", ").join(sql.Literal(edge) for edge in tile.box())
     return sql.SQL("st_makeenvelope({}, 4326)").format(edges)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from typing import Any
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,10 +42,8 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 given = list(message.get("headers", ()))
                 said = {name for name, _ in given}
-                written = policy(state.get("csp_nonce"), tuple(state.get("csp_images", ())))
-                ours = ((b"content-security-policy", written.encode("latin-1")), *_FIXED)
                 # What an answer says of itself goes before.
-                message["headers"] = given + [one for one in ours if one[0] not in said]
+                message["headers"] = given + [one for one in _of(state) if one[0] not in said]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -85,3 +84,13 @@ def _policy(ours: str, images: Iterable[str]) -> str:
 
 
 _PLAIN = _policy("'self'", ())
+# Of every answer without a page: most of them.
+_WITHOUT_PAGE = ((b"content-security-policy", _PLAIN.encode("latin-1")), *_FIXED)
+
+
+def _of(state: dict[str, Any]) -> tuple[tuple[bytes, bytes], ...]:
+    nonce, images = state.get("csp_nonce"), state.get("csp_images")
+    if nonce is None and not images:
+        return _WITHOUT_PAGE
+    written = policy(nonce, tuple(images or ()))
+    return ((b"content-security-policy", written.encode("latin-1")), *_FIXED)

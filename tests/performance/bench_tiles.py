@@ -1,4 +1,5 @@
-"""Tiles of 100 000 segments: uncached against a bare ST_AsMVT query and tipg in the same run, kept, and after one edit.
+"""Tiles of 100 000 segments: drawn against a bare ST_AsMVT query, uncached and kept against tipg in the same run, and
+after one edit.
 
 Ours (the whole application, signed in), tipg and a server that only gives bytes run in processes of their own under the
 same uvicorn. One lean client asks each over one open connection, in turns, so that all meet the same load. tipg draws the
@@ -31,7 +32,10 @@ from api.believed import BELIEVED_S
 from api.migrate import migrate
 from api.models import AccountRow
 from api.services import Services, make_services
-from maps.tiles import BUFFER, EXTENT, LINE_STATEMENTS, Tile, line_question
+from grid.core.connections import reading_conninfo
+from grid.tile_columns import LineColumns, read_line_columns
+from maps.line_tiles import draw_lines, rows_of
+from maps.tiles import BUFFER, EXTENT, Tile
 from tests.databases import TestCluster
 from tests.performance.lean_client import Answer, LeanClient
 from tests.web import free_port, wait_for
@@ -130,15 +134,24 @@ def measure(services: Services, url: str) -> None:
         drawn = desk.get(f"/tiles/segments/16/{tile_of(16).x}/{tile_of(16).y}.mvt")
         print(f"all lines drawn: {drawn.took_ms / 1000:.1f} s; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, uvicorn with {parser}")  # fmt: skip
         print(
-            "                query alone, ms                over a socket, ms, and the ratio tipg : ours"
+            "               drawing alone, ms               over a socket, ms, and the ratio tipg : ours"
         )
         print("zoom  rows kB   bare  drawn ratio(1.4)  bytes   tipg (bare columns)   fresh ratio(3)    kept ratio(50)     304")  # fmt: skip
+        conninfo = reading_conninfo(services.settings.database)
+        with psycopg.connect(conninfo, autocommit=True) as raw:
+            began = time.perf_counter()
+            lines = read_line_columns(raw)
+            took_s = time.perf_counter() - began
         for z in ZOOMS:
-            _row(url, desk, peer, floor, tile_of(z))
+            _row(url, desk, peer, floor, tile_of(z), lines)
+        arrays = (lines.ids, lines.wording, lines.coords, lines.starts, lines.boxes, lines.blocks)
+        print(f"lines in memory: {sum(one.nbytes for one in arrays) / 1e6:.0f} MB, read in {took_s:.2f} s")  # fmt: skip
         _edit(services.engine, desk)
 
 
-def _row(url: str, desk: LeanClient, peer: LeanClient, floor: LeanClient, tile: Tile) -> None:
+def _row(
+    url: str, desk: LeanClient, peer: LeanClient, floor: LeanClient, tile: Tile, lines: LineColumns
+) -> None:
     def edges(box: tuple[float, ...]) -> str:
         return ", ".join(repr(edge) for edge in box)
 
@@ -146,10 +159,9 @@ def _row(url: str, desk: LeanClient, peer: LeanClient, floor: LeanClient, tile: 
     # The bare query as good as it can be: bytes as they are, without PostgreSQL's compiler and workers.
     with psycopg.connect(url, autocommit=True) as raw:
         raw.execute("set jit = off; set max_parallel_workers_per_gather = 0")
-        ours_raw, (name, values) = psycopg.RawCursor(raw), line_question("segments", tile)
         bare, drawn = by_turns(
             [lambda: clocked(lambda: raw.execute(query, binary=True).fetchone()),
-             lambda: clocked(lambda: ours_raw.execute(LINE_STATEMENTS[name], values, prepare=True, binary=True).fetchone())]
+             lambda: clocked(lambda: draw_lines(lines, "segments", tile, rows_of(lines, tile)))]
         )  # fmt: skip
     place = f"{tile.z}/{tile.x}/{tile.y}"
     path = f"/tiles/segments/{place}.mvt"
@@ -221,8 +233,10 @@ def _edit(engine: Any, desk: LeanClient) -> None:
         connection.exec_driver_sql("update segment set class = 'trunk' where id = (select max(id) / 2 from segment)")  # fmt: skip
     # Another process's change is seen when what was believed of it is over.
     time.sleep(BELIEVED_S)
+    first_ms = desk.get(paths[0]).took_ms
     for path in paths:
         desk.get(path)
+    print(f"the first tile after an edit took {first_ms:.0f} ms")
     print(f"after an edit of one segment {int(desk.get('/made').body) - made} of {len(paths)} tiles were made again")  # fmt: skip
 
 

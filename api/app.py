@@ -70,6 +70,7 @@ from maps.export_formats import load_writers
 STATIC = Path(__file__).parent / "static"
 # Libraries of exports are loaded beside the work, when the rush after a start is over.
 WRITERS_AFTER_S = 15.0
+GC_THRESHOLD = (50_000, 20, 100)
 
 
 async def _writers_loaded() -> None:
@@ -92,7 +93,11 @@ def make_app(services: Services | None = None) -> FastAPI:
         writers = asyncio.create_task(_writers_loaded())
         # What is there now stays: looking through it for what could go takes a third of a second of somebody's request.
         gc.freeze()
+        # A report makes thousands of values and hardly a ring among them: looking for rings at every 700 finds nothing.
+        before = gc.get_threshold()
+        gc.set_threshold(*GC_THRESHOLD)
         yield
+        gc.set_threshold(*before)
         gc.unfreeze()
         writers.cancel()
         await feed.stop()

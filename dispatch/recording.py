@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from geoalchemy2 import Geometry
+from psycopg import RawCursor
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -95,7 +96,9 @@ def record(session: Session, new: Sequence[NewIncident]) -> list[Recorded | None
     columns = (tuple(sorted({n for row in rows for n in row} - {OF})) for rows in given.values())
     written = orjson.dumps({**given, "rest": rest}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     connection: Any = session.connection().connection.driver_connection
-    rows = connection.execute(_statement(*columns), (written,), prepare=True).fetchall()
+    # The driver keeps what it made of a short statement only, and looks for places in this one each time.
+    cursor = RawCursor(connection)
+    rows = cursor.execute(_statement(*columns), (written,), prepare=True).fetchall()
     found = {row[0]: Recorded(row[1], row[2], row[3], row[4], row[5] or ()) for row in rows}
     return [found.get(each.values["number"]) for each in new]
 
@@ -109,7 +112,7 @@ def _statement(*columns: tuple[str, ...]) -> str:
         if names
     )
     parts = [
-        "given as materialized (select %s::jsonb as j)",
+        "given as materialized (select $1::jsonb as j)",
         f"new as ({first[1]} on conflict do nothing returning id, number, point, span)",
         *(
             f"new_{table.__tablename__} as ({each} returning id, incident_id)"

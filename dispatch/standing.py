@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import date, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from dispatch import clocks as clock_steps
@@ -23,6 +24,10 @@ from grid.core.values import dataclass
 
 _STAGES = LimitTable(seed_stage_rules())
 TASK_STAGE = "task"
+# All but the state, which is always written.
+_NAMES = tuple(field.name for field in fields(Facts) if field.name != "state")
+_DEFAULTS = tuple(field.default for field in fields(Facts) if field.name != "state")
+_VALUES = attrgetter(*_NAMES)
 _SETS = frozenset({"assignees", "helpers", "reporters", "doers", "doer_units", "supervision_from"})
 _MOMENTS = frozenset({"suspended_until", "closed_at"})
 
@@ -167,12 +172,11 @@ def advance(
 
 def to_json(standing: Standing) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Facts and clocks as the columns keep them; only what differs from the beginning is written."""
-    plain: dict[str, Any] = {}
-    for field in fields(Facts):
-        value = getattr(standing.facts, field.name)
-        if field.name != "state" and value == field.default:
-            continue
-        plain[field.name] = _plain(value)
+    facts = standing.facts
+    plain: dict[str, Any] = {"state": facts.state.value}
+    for name, value, default in zip(_NAMES, _VALUES(facts), _DEFAULTS, strict=True):
+        if value != default:
+            plain[name] = _plain(value)
     return plain, [_clock_json(clock) for clock in standing.clocks.values()]
 
 

@@ -239,7 +239,8 @@ def add_minutes(
     start_us, need_us = to_us(start), _us(minutes)
     if round_the_clock or need_us <= 0:
         return from_us(start_us + max(need_us, 0), calendar.zone)
-    first = from_us(start_us, calendar.zone).year
+    local = start if start.tzinfo is calendar.zone else from_us(start_us, calendar.zone)
+    first = local.year
     last = first + 1 + need_us // (150 * calendar.working_day_minutes * MINUTE_US)
     while True:
         due = _edges(calendar, *_decades(first, last)).reach(start_us, need_us)

@@ -138,9 +138,9 @@ def make_app(services: Services | None = None) -> FastAPI:
     app.state.metrics = Metrics(app.state.services)
     app.add_middleware(RequestTimes, metrics=app.state.metrics)
     add_error_answers(app)
+    # First, because every address is compared in this order: reports come most often.
+    intake.add_to(app)
     for module in (
-        # First, because every address is compared in this order: reports come most often.
-        intake,
         qgis,
         exports,
         systems,

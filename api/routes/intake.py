@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 
 import psycopg
-from fastapi import APIRouter, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session
@@ -40,7 +40,6 @@ from dispatch.reports import Arrival, Report, Taken
 from grid.core.errors import Trouble
 
 LOG = logging.getLogger("gridward")
-router = APIRouter(prefix="/api/v1/incidents", tags=["incidents"])
 
 
 LONGEST_KEY = 200
@@ -72,13 +71,20 @@ class Admitted:
     arrival: Arrival
 
 
-@router.post(
-    "",
-    status_code=201,
-    response_model=IncidentOut,
-    responses=PROBLEMS,
-    openapi_extra={"parameters": [_KEY]},
-)
+def add_to(app: FastAPI) -> None:
+    """Adds the way in to the application itself: through an included router each report is matched twice."""
+    app.add_api_route(
+        "/api/v1/incidents",
+        report,
+        methods=["POST"],
+        status_code=201,
+        response_model=IncidentOut,
+        responses=PROBLEMS,
+        openapi_extra={"parameters": [_KEY]},
+        tags=["incidents"],
+    )
+
+
 async def report(asked: IncidentIn, request: Request, now: Now) -> Response:
     """Takes a report in and answers with place, grid, post, person, limit and the reason.
 

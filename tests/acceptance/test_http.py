@@ -240,6 +240,21 @@ def test_the_same_key_gives_the_same_incident_and_other_words_a_conflict(desk: O
     assert colleague.status_code == 201, "a key belongs to its sender"
 
 
+def test_a_key_that_is_too_long_is_refused_and_the_header_is_told_of(desk: Office) -> None:
+    longest = {"Idempotency-Key": "k" * 200}
+    first = desk.post("operator", "/incidents", REPORT, headers=longest)
+    assert first.status_code == 201
+    assert desk.post("operator", "/incidents", REPORT, headers=longest).status_code == 200
+    refused = desk.post("operator", "/incidents", REPORT, headers={"Idempotency-Key": "k" * 201})
+    assert refused.status_code == 422
+    assert refused.json()["code"] == "request.invalid"
+    assert "200" in refused.json()["detail"]
+    told = desk.client.get("/api/v1/openapi.json").json()["paths"]["/api/v1/incidents"]["post"]
+    assert [(one["name"], one["in"]) for one in told["parameters"]] == [
+        ("idempotency-key", "header")
+    ]
+
+
 def test_keys_of_one_sender_never_meet_those_of_another(desk: Office) -> None:
     key = {"Idempotency-Key": "1"}
     open_to_all = {**REPORT, "channel": "citizen", "description": "永胜路12号门口路灯不亮"}
